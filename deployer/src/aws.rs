@@ -1,0 +1,301 @@
+//! The way to AWS: one client a service from one configuration, and AWS's errors in one shape.
+//!
+//! Every call goes through [`Aws::call`], which paces and retries by the tables in `retry.rs`. The
+//! SDK's own retries are off: they know neither API Gateway's quotas nor which creates must not be
+//! sent twice.
+
+use crate::engine::Secret;
+use crate::env::Env;
+use crate::retry::Pacer;
+use anyhow::{Context, Result, bail};
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// Where the local cloud listens, unless `AWS_ENDPOINT_URL` says otherwise.
+pub const LOCAL_ENDPOINT: &str = "http://127.0.0.1:4566";
+
+/// The region of the local cloud, where nobody should have to name one.
+const LOCAL_REGION: &str = "ap-southeast-2";
+
+/// Which account, and how to get in.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    pub region: Option<String>,
+    pub profile: Option<String>,
+    /// The local cloud with dummy credentials instead of AWS.
+    pub local: bool,
+}
+
+/// What resources need to reach AWS.
+pub struct Aws {
+    pub env: Env,
+    /// Set when this isn't AWS itself: the local cloud, or a proxy.
+    pub endpoint: Option<String>,
+    pub apigateway: aws_sdk_apigateway::Client,
+    pub iam: aws_sdk_iam::Client,
+    pub lambda: aws_sdk_lambda::Client,
+    pub logs: aws_sdk_cloudwatchlogs::Client,
+    pub s3: aws_sdk_s3::Client,
+    pub ssm: aws_sdk_ssm::Client,
+    pub(crate) pacer: Pacer,
+}
+
+impl Aws {
+    /// Finds credentials and region by the standard chain, and asks STS whose they are.
+    ///
+    /// # Errors
+    /// No region, no credentials, expired ones, an endpoint that doesn't answer.
+    pub async fn connect(access: &Access, app: &str, stage: &str) -> Result<Self> {
+        let config = load(access).await;
+        let Some(region) = config.region().map(ToString::to_string) else {
+            bail!(NoRegion);
+        };
+        let pacer = Pacer::default();
+        let sts = aws_sdk_sts::Client::new(&config);
+        let who = call(&pacer, "sts:GetCallerIdentity", || sts.get_caller_identity().send())
+            .await
+            .context("asking AWS whose credentials these are")?;
+        let account = who.account().unwrap_or_default().to_owned();
+        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            bail!("asking AWS whose credentials these are: it named no account, but {account:?}");
+        }
+        let partition = who.arn().and_then(|arn| arn.split(':').nth(1)).unwrap_or("aws").to_owned();
+        let (app, stage) = (app.to_owned(), stage.to_owned());
+        let s3 = aws_sdk_s3::config::Builder::from(&config)
+            .force_path_style(config.endpoint_url().is_some())
+            .build();
+        Ok(Self {
+            env: Env { app, stage, region, account, partition },
+            endpoint: config.endpoint_url().map(|url| url.trim_end_matches('/').to_owned()),
+            apigateway: aws_sdk_apigateway::Client::new(&config),
+            iam: aws_sdk_iam::Client::new(&config),
+            lambda: aws_sdk_lambda::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            ssm: aws_sdk_ssm::Client::new(&config),
+            pacer,
+        })
+    }
+
+    /// Sends a request, when AWS's quotas allow and as often as `retry.rs` deems useful. `op` is
+    /// the operation as IAM writes it: `lambda:CreateFunction`.
+    pub async fn call<T, E, F>(&self, op: &'static str, send: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        call(&self.pacer, op, send).await
+    }
+
+    /// Where callers reach a stage of an API, without a slash at the end.
+    pub fn url(&self, api_id: &str) -> String {
+        let stage = &self.env.stage;
+        match &self.endpoint {
+            Some(endpoint) => format!("{endpoint}/_aws/execute-api/{api_id}/{stage}"),
+            None => format!("https://{}/{stage}", self.env.api_host(api_id)),
+        }
+    }
+}
+
+async fn call<T, E, F>(
+    pacer: &Pacer,
+    op: &'static str,
+    send: impl Fn() -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    pacer.run(op, || async { send().await.map_err(|error| Failure::new(op, &error)) }).await
+}
+
+async fn load(access: &Access) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    // A half-open connection would otherwise hang for ever: the SDK sets no read timeout.
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(4))
+        .operation_attempt_timeout(Duration::from_secs(60))
+        .build();
+    // The default grace of 5 s fails uploads over slow lines.
+    let stalled = StalledStreamProtectionConfig::enabled().grace_period(Duration::from_secs(30));
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http)
+        .timeout_config(timeouts)
+        .stalled_stream_protection(stalled.build())
+        .retry_config(RetryConfig::disabled());
+    if access.local {
+        let endpoint = std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
+        loader = loader
+            .endpoint_url(endpoint.unwrap_or_else(|| LOCAL_ENDPOINT.to_owned()))
+            .credentials_provider(Credentials::new("test", "test", None, None, "local"))
+            .region(Region::new(LOCAL_REGION));
+    }
+    if let Some(profile) = &access.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &access.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    loader.load().await
+}
+
+/// Neither a flag, nor the environment, nor the profile names a region.
+#[derive(Debug)]
+pub struct NoRegion;
+
+impl fmt::Display for NoRegion {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("no region is set")
+    }
+}
+
+impl Error for NoRegion {}
+
+/// One failed request, in the same shape for every service.
+#[derive(Clone, Debug, Default)]
+pub struct Failure {
+    /// `lambda:CreateFunction`.
+    pub op: &'static str,
+    /// AWS's name for it: `AccessDenied`. None when no answer came.
+    pub code: Option<String>,
+    pub message: String,
+    pub status: Option<u16>,
+    pub request_id: Option<String>,
+    /// How long AWS asks to wait. The SDK doesn't look at this header.
+    pub retry_after: Option<Duration>,
+    /// True when AWS may have done what was asked: no answer, or a 5xx.
+    pub ambiguous: bool,
+}
+
+impl Failure {
+    fn new<E>(op: &'static str, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let raw = error.raw_response();
+        let status = raw.map(|raw| raw.status().as_u16());
+        let header = |name| raw.and_then(|raw| raw.headers().get(name));
+        let code = error.code().filter(|code| !code.is_empty());
+        let message = match error.message() {
+            Some(message) if !message.is_empty() => message.to_owned(),
+            _ if status.is_some() => format!("HTTP {}", status.unwrap_or_default()),
+            _ => chain(error),
+        };
+        let sent = !matches!(error, SdkError::ConstructionFailure(_));
+        Self {
+            op,
+            code: code.map(ToOwned::to_owned),
+            message: message.trim().chars().take(600).collect(),
+            status,
+            request_id: error.request_id().map(ToOwned::to_owned),
+            retry_after: header("retry-after")
+                .and_then(|seconds| seconds.parse().ok())
+                .map(Duration::from_secs),
+            ambiguous: sent && status.is_none_or(|status| status >= 500),
+        }
+    }
+
+    pub fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
+    pub fn says(&self, text: &str) -> bool {
+        self.message.contains(text)
+    }
+
+    /// What was asked for isn't there. Services name it differently; S3's HEAD has no body at all.
+    pub fn is_missing(&self) -> bool {
+        const NAMES: [&str; 9] = [
+            "NotFound",
+            "NotFoundException",
+            "NoSuchEntity",
+            "NoSuchBucket",
+            "NoSuchKey",
+            "NoSuchBucketPolicy",
+            "NoSuchPublicAccessBlockConfiguration",
+            "ParameterNotFound",
+            "ResourceNotFoundException",
+        ];
+        match &self.code {
+            Some(code) => NAMES.contains(&code.as_str()),
+            None => self.status == Some(404),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}: ", self.op)?;
+        if let Some(code) = &self.code {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Failure {}
+
+/// For calls where "it isn't there" is an answer and not a failure.
+pub trait Missing<T> {
+    /// `None` when AWS says that it isn't there.
+    fn or_missing(self) -> Result<Option<T>, Failure>;
+}
+
+impl<T> Missing<T> for Result<T, Failure> {
+    fn or_missing(self) -> Result<Option<T>, Failure> {
+        match self {
+            Ok(found) => Ok(Some(found)),
+            Err(failure) if failure.is_missing() => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// An error and its causes; the SDK's own Display tells only the outermost, "dispatch failure".
+fn chain(error: &dyn Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !parts.last().is_some_and(|last| last.contains(&text)) {
+            parts.push(text);
+        }
+        next = error.source();
+    }
+    parts.join(": ")
+}
+
+/// Forty random letters and digits: an API key that AWS accepts (20 to 128 characters) and nobody
+/// guesses (238 bits).
+///
+/// # Errors
+/// When the operating system has no randomness to give.
+pub fn random_key() -> Result<Secret> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut key = String::new();
+    while key.len() < 40 {
+        let mut bytes = [0; 64];
+        getrandom::fill(&mut bytes).context("asking the operating system for randomness")?;
+        // Bytes beyond the last whole alphabet would make some letters likelier: drop them.
+        let fair = bytes.iter().filter(|&&byte| usize::from(byte) < 256 / 62 * 62);
+        key.extend(fair.map(|&byte| char::from(ALPHABET[usize::from(byte) % 62])).take(40 - key.len()));
+    }
+    Ok(Secret::new(key))
+}

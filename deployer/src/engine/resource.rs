@@ -1,0 +1,95 @@
+//! What a kind of resource must know how to do: five verbs, and to name its own.
+
+use anyhow::Result;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use std::future::Future;
+
+/// A wish that can be compared with reality, and be made real.
+///
+/// The struct that implements this says what is wanted; [`read`](Resource::read) fills the same
+/// struct with what is there. What serialises is compared; the rest (`#[serde(skip)]`) is not. A
+/// live struct carries only what we manage, so AWS's defaults never show as differences.
+pub trait Resource<C: Sync>: Serialize + Sized + Send + Sync + 'static {
+    /// What people call it, lower-case: "role", "log group".
+    const KIND: &'static str;
+
+    /// What others may use of it: an ARN, an id, or nothing.
+    type Output: Clone + Send + Sync + 'static;
+
+    /// Unique among the declared resources of its kind.
+    fn name(&self) -> String;
+
+    /// The output, where it follows from the name: then nobody waits for it to be known.
+    fn foretell(&self, _cx: &C) -> Option<Self::Output> {
+        None
+    }
+
+    /// What is there now under this name. Never writes.
+    fn read(&self, cx: &C) -> impl Future<Output = Result<Option<Live<Self, Self::Output>>>> + Send;
+
+    /// Makes it. Everything it uses is there. Finds and finishes what an earlier try left behind.
+    fn create(&self, cx: &C) -> impl Future<Output = Result<Self::Output>> + Send;
+
+    /// Makes `live` equal to `self`.
+    fn update(
+        &self,
+        cx: &C,
+        live: &Live<Self, Self::Output>,
+    ) -> impl Future<Output = Result<Self::Output>> + Send;
+
+    /// Deletes what [`read`](Resource::read) or [`owned`](Resource::owned) called `id`. Already
+    /// gone is fine.
+    fn delete(cx: &C, id: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Everything of this kind that bears our tags, declared or not. Kinds that vanish with
+    /// their parent (a stage with its API) have none of their own.
+    fn owned(_cx: &C) -> impl Future<Output = Result<Vec<Owned>>> + Send {
+        async { Ok(vec![]) }
+    }
+}
+
+/// What was found under a resource's name.
+#[derive(Clone, Debug)]
+pub struct Live<R, O> {
+    pub props: R,
+    pub output: O,
+    /// What AWS calls it: enough for [`Resource::delete`].
+    pub id: String,
+    pub owner: Owner,
+}
+
+/// Whose a live resource is, by its tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    Ours,
+    /// Somebody else's, with the words to say whose.
+    Other(String),
+}
+
+/// One live resource that bears our tags.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owned {
+    pub name: String,
+    pub id: String,
+}
+
+type OwnedFn<C> = for<'a> fn(&'a C) -> BoxFuture<'a, Result<Vec<Owned>>>;
+type DeleteFn<C> = for<'a> fn(&'a C, String) -> BoxFuture<'a, Result<()>>;
+
+/// A kind of resource without its type: what can be done to things nobody declared.
+pub struct Kind<C> {
+    pub name: &'static str,
+    pub(super) owned: OwnedFn<C>,
+    pub(super) delete: DeleteFn<C>,
+}
+
+impl<C: Sync + 'static> Kind<C> {
+    pub fn of<R: Resource<C>>() -> Self {
+        Self {
+            name: R::KIND,
+            owned: |cx| Box::pin(R::owned(cx)),
+            delete: |cx, id| Box::pin(async move { R::delete(cx, &id).await }),
+        }
+    }
+}

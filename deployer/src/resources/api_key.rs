@@ -1,0 +1,147 @@
+//! The key that callers show, as API Gateway holds it.
+
+use super::{Aws, adopt, gone, is_ours, outputs, owner};
+use crate::aws::Failure;
+use crate::engine::{Live, Owned, Resource, Secret, Value};
+use crate::env::Tags;
+use anyhow::Result;
+use aws_sdk_apigateway::types::{Op, PatchOperation};
+use serde::Serialize;
+
+outputs! { ApiKeyId }
+
+/// A key whose value is made by us and kept in SSM first. A value is unique in an account and
+/// region, so a lost answer finds the key again instead of making a second one.
+#[derive(Debug, Serialize)]
+pub struct ApiKey {
+    #[serde(skip)]
+    pub name: String,
+    pub enabled: bool,
+    /// Compared and shown as a hash.
+    pub value: Value<Secret>,
+}
+
+impl ApiKey {
+    async fn make(&self, cx: &Aws, value: &Secret) -> Result<ApiKeyId, Failure> {
+        let request = || {
+            let request = cx.apigateway.create_api_key().name(&self.name).value(value.reveal());
+            // Left out, it means disabled.
+            let request = request.enabled(self.enabled);
+            request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
+        };
+        let made = cx.call("apigateway:CreateApiKey", request).await?;
+        Ok(ApiKeyId(made.id.unwrap_or_default()))
+    }
+}
+
+/// A key as lists tell of it.
+struct Key {
+    id: String,
+    name: String,
+    value: Secret,
+    enabled: bool,
+    tags: Tags,
+    created: i64,
+}
+
+/// The keys whose name begins so, the oldest first. That is how `nameQuery` matches.
+async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
+    let (mut keys, mut position) = (vec![], None);
+    loop {
+        let request = || {
+            let request = cx.apigateway.get_api_keys().name_query(prefix).include_values(true);
+            request.limit(500).set_position(position.clone()).send()
+        };
+        let page = cx.call("apigateway:GetApiKeys", request).await?;
+        for key in page.items.unwrap_or_default() {
+            let (id, name) = (key.id.unwrap_or_default(), key.name.unwrap_or_default());
+            if name != prefix {
+                continue;
+            }
+            keys.push(Key {
+                // Lists don't always tell the tags.
+                tags: super::gateway_tags(cx, &format!("/apikeys/{id}"), key.tags).await?,
+                value: Secret::new(key.value.unwrap_or_default()),
+                enabled: key.enabled,
+                created: key.created_date.map_or(0, |date| date.secs()),
+                id,
+                name,
+            });
+        }
+        position = page.position;
+        if position.is_none() {
+            keys.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+            return Ok(keys);
+        }
+    }
+}
+
+impl Resource<Aws> for ApiKey {
+    const KIND: &'static str = "api key";
+    type Output = ApiKeyId;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    /// Of several, the one with the wanted value; else the oldest of ours.
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ApiKeyId>>> {
+        let rank = |key: &Key| {
+            let ours = is_ours(&cx.env, &key.tags);
+            (!ours, self.value.known() != Some(&key.value))
+        };
+        let Some(key) = list(cx, &self.name).await?.into_iter().min_by_key(rank) else {
+            return Ok(None);
+        };
+        Ok(Some(Live {
+            owner: owner(&cx.env, &key.tags),
+            output: ApiKeyId(key.id.clone()),
+            id: key.id,
+            props: Self {
+                name: key.name,
+                enabled: key.enabled,
+                value: key.value.into(),
+            },
+        }))
+    }
+
+    async fn create(&self, cx: &Aws) -> Result<ApiKeyId> {
+        match self.make(cx, self.value.get()?).await {
+            Err(failure) if failure.is("ConflictException") => adopt(self, cx, failure).await,
+            result => Ok(result?),
+        }
+    }
+
+    /// A key's value can't be changed: another value is another key, and the old one goes.
+    async fn update(&self, cx: &Aws, live: &Live<Self, ApiKeyId>) -> Result<ApiKeyId> {
+        let value = self.value.get()?;
+        if live.props.value.known() != Some(value) {
+            let id = self.make(cx, value).await?;
+            Self::delete(cx, &live.id).await?;
+            return Ok(id);
+        }
+        let enabled = PatchOperation::builder()
+            .op(Op::Replace)
+            .path("/enabled")
+            .value(self.enabled.to_string())
+            .build();
+        let request = || {
+            let request = cx.apigateway.update_api_key().api_key(&live.id);
+            request.patch_operations(enabled.clone()).send()
+        };
+        cx.call("apigateway:UpdateApiKey", request).await?;
+        Ok(live.output.clone())
+    }
+
+    /// Leaves its usage plans by itself.
+    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        let request = || cx.apigateway.delete_api_key().api_key(id).send();
+        gone(cx.call("apigateway:DeleteApiKey", request).await)
+    }
+
+    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+        let keys = list(cx, &cx.env.name()).await?.into_iter();
+        let ours = keys.filter(|key| is_ours(&cx.env, &key.tags));
+        Ok(ours.map(|key| Owned { name: key.name, id: key.id }).collect())
+    }
+}

@@ -1,0 +1,106 @@
+//! A function's package in the staging bucket, named by what is in it.
+
+use super::{Aws, BucketName, outputs};
+use crate::aws::Missing;
+use crate::engine::{Live, Owner, Resource, Value};
+use anyhow::{Context, Result, bail};
+use aws_sdk_s3::primitives::ByteStream;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+outputs! {
+    /// `artifacts/<function>/<sha256>.zip`
+    ArtifactKey
+}
+
+/// Once there it never changes, so it is uploaded once however often it is deployed. It goes with
+/// its bucket.
+#[derive(Debug, Serialize)]
+pub struct Artifact {
+    pub bucket: Value<BucketName>,
+    #[serde(skip)]
+    pub function: String,
+    /// Of the zip, in hex.
+    #[serde(skip)]
+    pub sha256: String,
+    /// Where the zip lies on this machine; none where nothing will be uploaded.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+}
+
+impl Artifact {
+    fn key(&self) -> String {
+        format!("artifacts/{}/{}.zip", self.function, self.sha256)
+    }
+}
+
+impl Resource<Aws> for Artifact {
+    const KIND: &'static str = "artifact";
+    type Output = ArtifactKey;
+
+    fn name(&self) -> String {
+        format!("{}/{}", self.function, self.sha256.get(..12).unwrap_or(&self.sha256))
+    }
+
+    fn foretell(&self, _: &Aws) -> Option<ArtifactKey> {
+        Some(ArtifactKey(self.key()))
+    }
+
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ArtifactKey>>> {
+        let Some(bucket) = self.bucket.known() else { return Ok(None) };
+        let (key, account) = (self.key(), &cx.env.account);
+        let request = || {
+            let request = cx.s3.head_object().bucket(bucket.as_str()).key(&key);
+            request.expected_bucket_owner(account).send()
+        };
+        let found = match cx.call("s3:GetObject", request).await {
+            // A bucket in another account is reported by the bucket itself.
+            Err(failure) if failure.status == Some(403) => None,
+            result => result.or_missing()?,
+        };
+        Ok(found.map(|_| Live {
+            props: Self {
+                bucket: self.bucket.clone(),
+                function: self.function.clone(),
+                sha256: self.sha256.clone(),
+                file: None,
+            },
+            output: ArtifactKey(key.clone()),
+            id: key,
+            owner: Owner::Ours,
+        }))
+    }
+
+    async fn create(&self, cx: &Aws) -> Result<ArtifactKey> {
+        let Some(file) = &self.file else { bail!("its package is not on this machine") };
+        let zip = tokio::fs::read(file)
+            .await
+            .with_context(|| format!("reading package {}", file.display()))?;
+        // It was right when the plan was made; somebody may have built since.
+        let hash = Sha256::digest(&zip).iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        if hash != self.sha256 {
+            bail!("{} has changed since the plan was made; run again", file.display());
+        }
+        let (bucket, key) = (self.bucket.get()?.as_str(), self.key());
+        let request = || {
+            let request = cx.s3.put_object().bucket(bucket).key(&key);
+            let request = request.expected_bucket_owner(&cx.env.account);
+            request.content_type("application/zip").body(ByteStream::from(zip.clone())).send()
+        };
+        cx.call("s3:PutObject", request).await?;
+        Ok(ArtifactKey(key))
+    }
+
+    async fn update(&self, _: &Aws, live: &Live<Self, ArtifactKey>) -> Result<ArtifactKey> {
+        Ok(live.output.clone())
+    }
+
+    async fn delete(_: &Aws, _: &str) -> Result<()> {
+        Ok(())
+    }
+}

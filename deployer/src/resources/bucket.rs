@@ -1,0 +1,235 @@
+//! The staging bucket: where packages lie until Lambda has fetched them, closed to the public.
+
+use super::{Aws, adopt, gone, outputs, owner};
+use crate::aws::{Failure, Missing};
+use crate::engine::{Live, Owned, Owner, Resource};
+use crate::env::Tags;
+use anyhow::{Result, bail};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier,
+    PublicAccessBlockConfiguration, Tag,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+outputs! { BucketName }
+
+/// A bucket that only this account reaches, and only over TLS. Every call names the account that
+/// must own it: bucket names are the world's, and somebody might have been quicker.
+#[derive(Debug, Serialize)]
+pub struct Bucket {
+    #[serde(skip)]
+    pub name: String,
+    /// All four of S3's blocks.
+    pub public_access_blocked: bool,
+    pub policy: Value,
+}
+
+impl Bucket {
+    pub fn private(name: String, partition: &str) -> Self {
+        let arn = format!("arn:{partition}:s3:::{name}");
+        let policy = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [arn, format!("{arn}/*")],
+                "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+            }],
+        });
+        Self { name, public_access_blocked: true, policy }
+    }
+
+    async fn block_public_access(&self, cx: &Aws) -> Result<(), Failure> {
+        let block = PublicAccessBlockConfiguration::builder()
+            .block_public_acls(true)
+            .ignore_public_acls(true)
+            .block_public_policy(true)
+            .restrict_public_buckets(true)
+            .build();
+        let request = || {
+            let request = cx.s3.put_public_access_block().bucket(&self.name);
+            request
+                .expected_bucket_owner(&cx.env.account)
+                .public_access_block_configuration(block.clone())
+                .send()
+        };
+        cx.call("s3:PutBucketPublicAccessBlock", request).await.map(drop)
+    }
+
+    async fn put_policy(&self, cx: &Aws) -> Result<(), Failure> {
+        let request = || {
+            let request = cx.s3.put_bucket_policy().bucket(&self.name);
+            request
+                .expected_bucket_owner(&cx.env.account)
+                .policy(self.policy.to_string())
+                .send()
+        };
+        cx.call("s3:PutBucketPolicy", request).await.map(drop)
+    }
+}
+
+async fn tags(cx: &Aws, bucket: &str) -> Result<Tags> {
+    let request = || {
+        cx.s3.get_bucket_tagging().bucket(bucket).expected_bucket_owner(&cx.env.account).send()
+    };
+    match cx.call("s3:GetBucketTagging", request).await {
+        Ok(answer) => {
+            Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
+        }
+        Err(failure) if failure.is("NoSuchTagSet") || failure.is_missing() => Ok(Tags::new()),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+async fn is_blocked(cx: &Aws, bucket: &str) -> Result<bool> {
+    let request = || {
+        cx.s3.get_public_access_block().bucket(bucket).expected_bucket_owner(&cx.env.account).send()
+    };
+    let answer = cx.call("s3:GetBucketPublicAccessBlock", request).await.or_missing()?;
+    let block = answer.and_then(|answer| answer.public_access_block_configuration);
+    Ok(block.is_some_and(|block| {
+        [
+            block.block_public_acls,
+            block.ignore_public_acls,
+            block.block_public_policy,
+            block.restrict_public_buckets,
+        ]
+        .iter()
+        .all(|blocked| *blocked == Some(true))
+    }))
+}
+
+async fn policy(cx: &Aws, bucket: &str) -> Result<Value> {
+    let request =
+        || cx.s3.get_bucket_policy().bucket(bucket).expected_bucket_owner(&cx.env.account).send();
+    let answer = cx.call("s3:GetBucketPolicy", request).await.or_missing()?;
+    let text = answer.and_then(|answer| answer.policy);
+    // What isn't JSON can't be ours, and will be replaced.
+    Ok(text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap_or(Value::String(text))))
+}
+
+impl Resource<Aws> for Bucket {
+    const KIND: &'static str = "bucket";
+    type Output = BucketName;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn foretell(&self, _: &Aws) -> Option<BucketName> {
+        Some(BucketName(self.name.clone()))
+    }
+
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, BucketName>>> {
+        let (name, account) = (&self.name, &cx.env.account);
+        let head = || cx.s3.head_bucket().bucket(name).expected_bucket_owner(account).send();
+        let live = |owner, props| {
+            let output = BucketName(name.clone());
+            Some(Live { props, output, id: name.clone(), owner })
+        };
+        match cx.call("s3:ListBucket", head).await {
+            Ok(_) => {}
+            Err(failure) if failure.is_missing() => return Ok(None),
+            // HEAD has no body: 403 is all that S3 says of a bucket in another account, and of a
+            // right that is missing in this one.
+            Err(failure) if failure.status == Some(403) => {
+                let whose = format!("it is not in account {account}, or s3:ListBucket is denied");
+                let policy = Value::Null;
+                let props = Self { name: name.clone(), public_access_blocked: false, policy };
+                return Ok(live(Owner::Other(whose), props));
+            }
+            Err(failure) => return Err(failure.into()),
+        }
+        let (tags, blocked, policy) =
+            tokio::join!(tags(cx, name), is_blocked(cx, name), policy(cx, name));
+        let tags = tags?;
+        let props = Self {
+            name: name.clone(),
+            public_access_blocked: blocked?,
+            policy: policy?,
+        };
+        Ok(live(owner(&cx.env, &tags), props))
+    }
+
+    async fn create(&self, cx: &Aws) -> Result<BucketName> {
+        // us-east-1 must not be named as a location; every other region must.
+        let region = cx.env.region.as_str();
+        let location = (region != "us-east-1").then(|| BucketLocationConstraint::from(region));
+        let tag = |(k, v): (&String, &String)| Tag::builder().key(k).value(v).build().ok();
+        let configuration = CreateBucketConfiguration::builder()
+            .set_location_constraint(location)
+            .set_tags(Some(cx.env.tags().iter().filter_map(tag).collect()))
+            .build();
+        let request = || {
+            let request = cx.s3.create_bucket().bucket(&self.name);
+            request.create_bucket_configuration(configuration.clone()).send()
+        };
+        match cx.call("s3:CreateBucket", request).await {
+            Err(failure) if failure.is("BucketAlreadyOwnedByYou") => {
+                return adopt(self, cx, failure).await;
+            }
+            result => result?,
+        };
+        // One after the other: S3 refuses parallel changes to one bucket (OperationAborted).
+        self.block_public_access(cx).await?;
+        self.put_policy(cx).await?;
+        Ok(BucketName(self.name.clone()))
+    }
+
+    async fn update(&self, cx: &Aws, live: &Live<Self, BucketName>) -> Result<BucketName> {
+        if live.props.public_access_blocked != self.public_access_blocked {
+            self.block_public_access(cx).await?;
+        }
+        if live.props.policy != self.policy {
+            self.put_policy(cx).await?;
+        }
+        Ok(live.output.clone())
+    }
+
+    /// Empties it first, versions and delete markers included, should somebody have turned
+    /// versioning on.
+    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        let account = &cx.env.account;
+        loop {
+            let list = || {
+                cx.s3.list_object_versions().bucket(id).expected_bucket_owner(account).send()
+            };
+            let Some(page) = cx.call("s3:ListBucketVersions", list).await.or_missing()? else {
+                return Ok(());
+            };
+            let versions = page.versions().iter().map(|v| (v.key(), v.version_id()));
+            let markers = page.delete_markers().iter().map(|m| (m.key(), m.version_id()));
+            let object = |(key, version): (Option<&str>, Option<&str>)| {
+                let object = ObjectIdentifier::builder().key(key.unwrap_or_default());
+                object.set_version_id(version.map(ToOwned::to_owned)).build().ok()
+            };
+            let objects: Vec<_> = versions.chain(markers).filter_map(object).collect();
+            if objects.is_empty() {
+                break;
+            }
+            let batch = Delete::builder().set_objects(Some(objects)).quiet(true).build()?;
+            let request = || {
+                let request = cx.s3.delete_objects().bucket(id).expected_bucket_owner(account);
+                request.delete(batch.clone()).send()
+            };
+            let answer = cx.call("s3:DeleteObject", request).await?;
+            // S3 answers 200 and lists what it didn't delete.
+            if let Some(error) = answer.errors().first() {
+                let text = |value: Option<&str>| value.unwrap_or("?").to_owned();
+                bail!("{} was not deleted: {}", text(error.key()), text(error.message()));
+            }
+        }
+        let request = || cx.s3.delete_bucket().bucket(id).expected_bucket_owner(account).send();
+        gone(cx.call("s3:DeleteBucket", request).await)
+    }
+
+    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+        let name = cx.env.bucket();
+        let probe = Self::private(name.clone(), &cx.env.partition);
+        let live = probe.read(cx).await?.filter(|live| live.owner == Owner::Ours);
+        Ok(live.map(|_| Owned { id: name.clone(), name }).into_iter().collect())
+    }
+}

@@ -1,0 +1,335 @@
+//! A Lambda function, its published versions, and the alias that the API calls.
+
+use super::{Aws, ArtifactKey, BucketName, LogGroupName, RoleArn, adopt, gone, is_ours, outputs};
+use super::owner;
+use crate::aws::Missing;
+use crate::engine::{Live, Owned, Resource, Value};
+use crate::env::{ALIAS, Tags};
+use crate::retry::until;
+use anyhow::{Context, Result, bail};
+use aws_sdk_lambda::types::{
+    AliasRoutingConfiguration, Architecture, Environment, FunctionCode, FunctionConfiguration,
+    LastUpdateStatus, LoggingConfig, Runtime, State,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+outputs! {
+    /// The function's alias `live`.
+    AliasArn
+}
+
+/// Long enough for Lambda's slowest preparation of a small zip.
+const PREPARATION: Duration = Duration::from_secs(120);
+
+/// What is wanted of `$LATEST`, and that the alias serves just that.
+#[derive(Debug, Serialize)]
+pub struct Function {
+    #[serde(skip)]
+    pub name: String,
+    #[serde(flatten)]
+    pub config: Config,
+    /// The package, as Lambda names it: base64 of its SHA-256.
+    pub code: String,
+    /// What the alias points at: [`CURRENT`], or a version that isn't what is configured.
+    pub live: String,
+    #[serde(skip)]
+    pub bucket: Value<BucketName>,
+    #[serde(skip)]
+    pub artifact: Value<ArtifactKey>,
+}
+
+/// What [`Function::live`] is when the alias serves, with all its traffic, what is configured.
+pub const CURRENT: &str = "a version equal to what is configured";
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Config {
+    pub description: String,
+    pub role: Value<RoleArn>,
+    pub log_group: Value<LogGroupName>,
+    pub runtime: String,
+    pub handler: String,
+    /// `x86_64` or `arm64`.
+    pub architecture: String,
+    pub memory_mb: i32,
+    pub timeout_seconds: i32,
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Config {
+    fn of(live: &FunctionConfiguration, name: &str) -> Self {
+        let variables = live.environment().and_then(|environment| environment.variables());
+        let logging = live.logging_config().and_then(LoggingConfig::log_group);
+        let log_group = logging.map_or_else(|| format!("/aws/lambda/{name}"), ToOwned::to_owned);
+        Self {
+            description: live.description().unwrap_or_default().to_owned(),
+            role: RoleArn(live.role().unwrap_or_default().to_owned()).into(),
+            log_group: LogGroupName(log_group).into(),
+            runtime: live.runtime().map_or("", Runtime::as_str).to_owned(),
+            handler: live.handler().unwrap_or_default().to_owned(),
+            architecture: live.architectures().first().map_or("x86_64", |a| a.as_str()).to_owned(),
+            memory_mb: live.memory_size().unwrap_or_default(),
+            timeout_seconds: live.timeout().unwrap_or_default(),
+            environment: variables.cloned().unwrap_or_default().into_iter().collect(),
+        }
+    }
+
+    /// Sent whole: an empty `Variables` clears them, an absent one wouldn't.
+    fn environment(&self) -> Environment {
+        Environment::builder().set_variables(Some(self.environment.clone().into_iter().collect())).build()
+    }
+
+    fn logging(&self) -> Result<LoggingConfig> {
+        Ok(LoggingConfig::builder().log_group(self.log_group.get()?.as_str()).build())
+    }
+}
+
+impl Function {
+    /// Waits until Lambda has carried out the last change, and says what is configured.
+    async fn settled(&self, cx: &Aws, version: Option<&str>) -> Result<FunctionConfiguration> {
+        let what = format!("Lambda to prepare {}", self.name);
+        let ready = until(&what, PREPARATION, async || {
+            let Some(config) = get_config(cx, &self.name, version).await? else {
+                return Ok(None); // made a moment ago, and not seen everywhere yet
+            };
+            if config.state() == Some(&State::Failed) {
+                bail!("Lambda could not prepare {}: {}", self.name, reason(&config));
+            }
+            if config.last_update_status() == Some(&LastUpdateStatus::Failed) {
+                bail!("Lambda could not update {}: {}", self.name, reason(&config));
+            }
+            let active = config.state().is_none_or(|state| *state == State::Active);
+            let updated = config.last_update_status().is_none_or(|s| *s == LastUpdateStatus::Successful);
+            Ok((active && updated).then_some(config))
+        });
+        ready.await
+    }
+
+    /// Publishes what is configured and moves the alias to it. Both may be repeated: publishing
+    /// what hasn't changed gives the version that is there.
+    async fn release(&self, cx: &Aws) -> Result<AliasArn> {
+        self.settled(cx, None).await?;
+        let name = &self.name;
+        let publish = || cx.lambda.publish_version().function_name(name).code_sha256(&self.code).send();
+        let version = cx.call("lambda:PublishVersion", publish).await?.version.unwrap_or_default();
+        self.settled(cx, Some(&version)).await?;
+        let create = || {
+            let request = cx.lambda.create_alias().function_name(name).name(ALIAS);
+            request.function_version(&version).send()
+        };
+        let update = || {
+            let request = cx.lambda.update_alias().function_name(name).name(ALIAS);
+            // Without an empty one, weights that somebody set would stay.
+            let all = AliasRoutingConfiguration::builder().set_additional_version_weights(Some([].into()));
+            request.function_version(&version).routing_config(all.build()).send()
+        };
+        if cx.call("lambda:UpdateAlias", update).await.or_missing()?.is_none() {
+            cx.call("lambda:CreateAlias", create).await?;
+        }
+        Ok(self.alias_arn(cx))
+    }
+
+    fn alias_arn(&self, cx: &Aws) -> AliasArn {
+        AliasArn(format!("{}:{ALIAS}", cx.env.function_arn(&self.name)))
+    }
+
+    async fn update_config(&self, cx: &Aws) -> Result<()> {
+        let (config, logging) = (&self.config, self.config.logging()?);
+        let role = config.role.get()?.as_str();
+        let request = || {
+            let request = cx.lambda.update_function_configuration().function_name(&self.name);
+            request
+                .description(&config.description)
+                .role(role)
+                .runtime(Runtime::from(config.runtime.as_str()))
+                .handler(&config.handler)
+                .memory_size(config.memory_mb)
+                .timeout(config.timeout_seconds)
+                .environment(config.environment())
+                .logging_config(logging.clone())
+                .send()
+        };
+        cx.call("lambda:UpdateFunctionConfiguration", request).await?;
+        Ok(())
+    }
+
+    async fn update_code(&self, cx: &Aws) -> Result<()> {
+        let (bucket, key) = (self.bucket.get()?.as_str(), self.artifact.get()?.as_str());
+        let request = || {
+            let request = cx.lambda.update_function_code().function_name(&self.name);
+            let request = request.s3_bucket(bucket).s3_key(key);
+            request.architectures(Architecture::from(self.config.architecture.as_str())).send()
+        };
+        cx.call("lambda:UpdateFunctionCode", request).await?;
+        Ok(())
+    }
+}
+
+fn reason(config: &FunctionConfiguration) -> String {
+    let reasons = [config.state_reason(), config.last_update_status_reason()];
+    reasons.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+async fn get_config(
+    cx: &Aws,
+    name: &str,
+    qualifier: Option<&str>,
+) -> Result<Option<FunctionConfiguration>> {
+    let request = || {
+        let request = cx.lambda.get_function().function_name(name);
+        request.set_qualifier(qualifier.map(ToOwned::to_owned)).send()
+    };
+    // GetFunction, not GetFunctionConfiguration: its quota is ten times as large.
+    let answer = cx.call("lambda:GetFunction", request).await.or_missing()?;
+    Ok(answer.and_then(|answer| answer.configuration))
+}
+
+/// `$LATEST` and its tags.
+async fn get(cx: &Aws, name: &str) -> Result<Option<(FunctionConfiguration, Tags)>> {
+    let request = || cx.lambda.get_function().function_name(name).send();
+    let Some(answer) = cx.call("lambda:GetFunction", request).await.or_missing()? else {
+        return Ok(None);
+    };
+    let tags = answer.tags.unwrap_or_default().into_iter().collect();
+    Ok(answer.configuration.map(|config| (config, tags)))
+}
+
+/// Whether the alias shares its traffic among versions.
+async fn shares_traffic(cx: &Aws, name: &str) -> Result<bool> {
+    let request = || cx.lambda.get_alias().function_name(name).name(ALIAS).send();
+    let alias = cx.call("lambda:GetAlias", request).await.or_missing()?;
+    let routing = alias.and_then(|alias| alias.routing_config);
+    let weights = routing.and_then(|routing| routing.additional_version_weights);
+    Ok(weights.is_some_and(|weights| !weights.is_empty()))
+}
+
+impl Resource<Aws> for Function {
+    const KIND: &'static str = "function";
+    type Output = AliasArn;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn foretell(&self, cx: &Aws) -> Option<AliasArn> {
+        Some(self.alias_arn(cx))
+    }
+
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, AliasArn>>> {
+        let name = &self.name;
+        let (latest, served, shares) =
+            tokio::join!(get(cx, name), get_config(cx, name, Some(ALIAS)), shares_traffic(cx, name));
+        let Some((latest, tags)) = latest? else { return Ok(None) };
+        let (served, shares) = (served?, shares?);
+        let config = Config::of(&latest, name);
+        let code = latest.code_sha256().unwrap_or_default().to_owned();
+        let live = match &served {
+            None => format!("nothing: there is no alias {ALIAS}"),
+            Some(served) => {
+                let version = served.version().unwrap_or("?");
+                let same = Config::of(served, name) == config && served.code_sha256() == Some(&code);
+                match (same, shares) {
+                    (true, false) => CURRENT.to_owned(),
+                    (_, true) => format!("version {version} and, by weight, another"),
+                    (false, false) => format!("version {version}, which is not what is configured"),
+                }
+            }
+        };
+        Ok(Some(Live {
+            owner: owner(&cx.env, &tags),
+            output: self.alias_arn(cx),
+            id: name.clone(),
+            props: Self {
+                name: name.clone(),
+                config,
+                code,
+                live,
+                bucket: self.bucket.clone(),
+                artifact: self.artifact.clone(),
+            },
+        }))
+    }
+
+    async fn create(&self, cx: &Aws) -> Result<AliasArn> {
+        let (config, logging) = (&self.config, self.config.logging()?);
+        let role = config.role.get()?.as_str();
+        let code = FunctionCode::builder()
+            .s3_bucket(self.bucket.get()?.as_str())
+            .s3_key(self.artifact.get()?.as_str())
+            .build();
+        let request = || {
+            let request = cx.lambda.create_function().function_name(&self.name).code(code.clone());
+            request
+                .description(&config.description)
+                .role(role)
+                .runtime(Runtime::from(config.runtime.as_str()))
+                .handler(&config.handler)
+                .architectures(Architecture::from(config.architecture.as_str()))
+                .memory_size(config.memory_mb)
+                .timeout(config.timeout_seconds)
+                .environment(config.environment())
+                .logging_config(logging.clone())
+                .set_tags(Some(cx.env.tags().into_iter().collect()))
+                .send()
+        };
+        match cx.call("lambda:CreateFunction", request).await {
+            Err(failure) if failure.says("already exist") => return adopt(self, cx, failure).await,
+            result => result?,
+        };
+        self.release(cx).await.context("it was made, but is not released yet")
+    }
+
+    /// First the configuration, then the code, then the flip: until the alias moves, callers get
+    /// the old version, whole.
+    async fn update(&self, cx: &Aws, live: &Live<Self, AliasArn>) -> Result<AliasArn> {
+        let is = &live.props;
+        let moves = is.config.architecture != self.config.architecture;
+        // The architecture travels with the code.
+        let same_but_architecture =
+            Config { architecture: self.config.architecture.clone(), ..is.config.clone() };
+        if same_but_architecture != self.config {
+            self.settled(cx, None).await?;
+            self.update_config(cx).await?;
+        }
+        if is.code != self.code || moves {
+            self.settled(cx, None).await?;
+            self.update_code(cx).await?;
+        }
+        self.release(cx).await
+    }
+
+    /// Without a qualifier: all versions and aliases go with it.
+    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        let request = || cx.lambda.delete_function().function_name(id).send();
+        gone(cx.call("lambda:DeleteFunction", request).await)?;
+        // Its log group goes next, and must not meet a last invocation.
+        until("Lambda to forget the function", PREPARATION, async || {
+            Ok(get_config(cx, id, None).await?.is_none().then_some(()))
+        })
+        .await
+    }
+
+    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+        let prefix = cx.env.function("");
+        let (mut names, mut marker) = (vec![], None);
+        loop {
+            let request =
+                || cx.lambda.list_functions().set_marker(marker.clone()).send();
+            let page = cx.call("lambda:ListFunctions", request).await?;
+            let found = page.functions().iter().filter_map(FunctionConfiguration::function_name);
+            names.extend(found.filter(|name| name.starts_with(&prefix)).map(ToOwned::to_owned));
+            marker = page.next_marker.filter(|marker| !marker.is_empty());
+            if marker.is_none() {
+                break;
+            }
+        }
+        let mut owned = vec![];
+        for name in names {
+            if get(cx, &name).await?.is_some_and(|(_, tags)| is_ours(&cx.env, &tags)) {
+                owned.push(Owned { id: name.clone(), name });
+            }
+        }
+        Ok(owned)
+    }
+}

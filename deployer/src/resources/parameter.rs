@@ -1,0 +1,219 @@
+//! SSM parameters: plain ones that say what is deployed, and the one that holds the API key.
+
+use super::{Aws, adopt, gone, is_ours, owner};
+use crate::aws::{Failure, Missing, random_key};
+use crate::engine::{Live, Owned, Owner, Resource, Secret};
+use crate::env::Tags;
+use anyhow::{Result, bail};
+use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging, Tag};
+use serde::Serialize;
+
+/// A readable fact: the version that is deployed.
+#[derive(Debug, Serialize)]
+pub struct Parameter {
+    #[serde(skip)]
+    pub name: String,
+    pub value: String,
+}
+
+/// A value that we make once, keep in SSM encrypted (`SecureString`), and never show.
+#[derive(Debug, Serialize)]
+pub struct SecretParameter {
+    #[serde(skip)]
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// A parameter as it is.
+struct Found {
+    kind: ParameterType,
+    value: String,
+    tags: Tags,
+}
+
+async fn find(cx: &Aws, name: &str) -> Result<Option<Found>> {
+    let get = || cx.ssm.get_parameter().name(name).with_decryption(true).send();
+    let found = async { cx.call("ssm:GetParameter", get).await.or_missing() };
+    let (found, tags) = tokio::join!(found, tags(cx, name));
+    let Some(parameter) = found?.and_then(|answer| answer.parameter) else { return Ok(None) };
+    let Some(tags) = tags? else { return Ok(None) };
+    let kind = parameter.r#type.unwrap_or(ParameterType::String);
+    Ok(Some(Found { kind, value: parameter.value.unwrap_or_default(), tags }))
+}
+
+async fn tags(cx: &Aws, name: &str) -> Result<Option<Tags>> {
+    let kind = ResourceTypeForTagging::Parameter;
+    let request =
+        || cx.ssm.list_tags_for_resource().resource_type(kind.clone()).resource_id(name).send();
+    match cx.call("ssm:ListTagsForResource", request).await {
+        Ok(answer) => {
+            let pairs = answer.tag_list.unwrap_or_default().into_iter();
+            Ok(Some(pairs.map(|tag| (tag.key, tag.value)).collect()))
+        }
+        // What SSM says of a parameter that isn't there.
+        Err(failure) if failure.is("InvalidResourceId") || failure.is_missing() => Ok(None),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Makes it with its tags; refused by SSM if it is there.
+async fn put_new(
+    cx: &Aws,
+    name: &str,
+    kind: ParameterType,
+    value: &str,
+) -> Result<(), Failure> {
+    let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build().ok();
+    let tags: Vec<Tag> = cx.env.tags().iter().filter_map(tag).collect();
+    let request = || {
+        let request = cx.ssm.put_parameter().name(name).value(value).r#type(kind.clone());
+        request.overwrite(false).set_tags(Some(tags.clone())).send()
+    };
+    cx.call("ssm:PutParameter", request).await.map(drop)
+}
+
+async fn delete(cx: &Aws, name: &str) -> Result<()> {
+    gone(cx.call("ssm:DeleteParameter", || cx.ssm.delete_parameter().name(name).send()).await)
+}
+
+impl Resource<Aws> for Parameter {
+    const KIND: &'static str = "parameter";
+    type Output = ();
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
+        let Some(found) = find(cx, &self.name).await? else { return Ok(None) };
+        let name = self.name.clone();
+        Ok(Some(Live {
+            owner: owner(&cx.env, &found.tags),
+            output: (),
+            id: name.clone(),
+            props: Self { name, value: found.value },
+        }))
+    }
+
+    async fn create(&self, cx: &Aws) -> Result<()> {
+        match put_new(cx, &self.name, ParameterType::String, &self.value).await {
+            Err(failure) if failure.is("ParameterAlreadyExists") => adopt(self, cx, failure).await,
+            result => Ok(result?),
+        }
+    }
+
+    async fn update(&self, cx: &Aws, live: &Live<Self, ()>) -> Result<()> {
+        // Every Put is a new version of which SSM keeps a hundred, so none without need. Tags
+        // can't be sent along with Overwrite, and need not: without them it wouldn't be ours.
+        if live.props.value != self.value {
+            let request = || {
+                let request = cx.ssm.put_parameter().name(&self.name).value(&self.value);
+                request.r#type(ParameterType::String).overwrite(true).send()
+            };
+            cx.call("ssm:PutParameter", request).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        delete(cx, id).await
+    }
+
+    /// Everything below the stage's path, the secret one too.
+    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+        let (mut owned, mut token) = (vec![], None);
+        loop {
+            let request = || {
+                let request = cx.ssm.get_parameters_by_path().path(cx.env.parameter_path());
+                request.recursive(true).set_next_token(token.clone()).send()
+            };
+            // A page may be empty and yet not the last.
+            let page = cx.call("ssm:GetParametersByPath", request).await?;
+            for parameter in page.parameters() {
+                let name = parameter.name().unwrap_or_default().to_owned();
+                if tags(cx, &name).await?.is_some_and(|tags| is_ours(&cx.env, &tags)) {
+                    owned.push(Owned { id: name.clone(), name });
+                }
+            }
+            token = page.next_token;
+            if token.is_none() {
+                return Ok(owned);
+            }
+        }
+    }
+}
+
+impl SecretParameter {
+    /// The value where it is, as it is handed to AWS and to smoke tests.
+    ///
+    /// # Errors
+    /// When it isn't there, or isn't ours.
+    pub async fn value(cx: &Aws, name: &str) -> Result<Secret> {
+        let Some(found) = find(cx, name).await? else {
+            bail!("parameter {name} is not there");
+        };
+        if !is_ours(&cx.env, &found.tags) {
+            bail!("parameter {name} does not bear our tags");
+        }
+        Ok(Secret::new(found.value))
+    }
+}
+
+impl Resource<Aws> for SecretParameter {
+    const KIND: &'static str = Parameter::KIND;
+    type Output = Secret;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, Secret>>> {
+        let Some(found) = find(cx, &self.name).await? else { return Ok(None) };
+        // API Gateway takes 20 to 128 characters (CreateApiKey).
+        let ours = owner(&cx.env, &found.tags);
+        let length = found.value.chars().count();
+        if ours == Owner::Ours && !(20..=128).contains(&length) {
+            bail!(
+                "parameter {} holds {length} characters and an API key has 20 to 128; delete the \
+                 parameter to have a new key made",
+                self.name
+            );
+        }
+        let name = self.name.clone();
+        Ok(Some(Live {
+            owner: ours,
+            output: Secret::new(found.value),
+            id: name.clone(),
+            props: Self {
+                name,
+                kind: found.kind.as_str().to_owned(),
+            },
+        }))
+    }
+
+    async fn create(&self, cx: &Aws) -> Result<Secret> {
+        let value = random_key()?;
+        let kind = ParameterType::from(self.kind.as_str());
+        match put_new(cx, &self.name, kind, value.reveal()).await {
+            // The one that is there counts: it may be in use already.
+            Err(failure) if failure.is("ParameterAlreadyExists") => adopt(self, cx, failure).await,
+            result => result.map(|()| value).map_err(Into::into),
+        }
+    }
+
+    async fn update(&self, cx: &Aws, live: &Live<Self, Secret>) -> Result<Secret> {
+        // Overwriting cannot change the type, and a key in clear is no secret: make it anew. Should
+        // we be stopped in between, the next run makes a new value and a new key of it.
+        if live.props.kind != self.kind {
+            delete(cx, &self.name).await?;
+            let kind = ParameterType::from(self.kind.as_str());
+            put_new(cx, &self.name, kind, live.output.reveal()).await?;
+        }
+        Ok(live.output.clone())
+    }
+
+    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        delete(cx, id).await
+    }
+}

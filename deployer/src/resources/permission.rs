@@ -1,0 +1,160 @@
+//! Who may call a function's alias: its resource policy.
+
+use super::{AliasArn, ApiId, Aws, gone};
+use crate::aws::{Failure, Missing};
+use crate::engine::{Live, Owner, Resource, Value};
+use crate::env::ALIAS;
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The one statement that we want.
+const STATEMENT: &str = "api-gateway";
+
+/// The whole policy of a function's alias, so that a statement which somebody added shows.
+#[derive(Debug, Serialize)]
+pub struct Permission {
+    #[serde(skip)]
+    pub function: String,
+    /// Orders this after the function; the alias is what the policy is on.
+    #[serde(skip)]
+    pub alias: Value<AliasArn>,
+    /// By statement id.
+    pub statements: BTreeMap<String, Statement>,
+}
+
+/// A statement as far as we write it; one with more to it shows whole.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Statement {
+    Invoke { service: String, source_arn: Value<String> },
+    Other(serde_json::Value),
+}
+
+impl Permission {
+    /// Lets one API, all its stages and routes, call the alias. One statement for all: AWS allows
+    /// 20 KB, about seventy statements.
+    pub fn for_api(function: String, alias: Value<AliasArn>, source_arn: Value<String>) -> Self {
+        let statement =
+            Statement::Invoke { service: "apigateway.amazonaws.com".to_owned(), source_arn };
+        Self { function, alias, statements: BTreeMap::from([(STATEMENT.to_owned(), statement)]) }
+    }
+
+    async fn add(&self, cx: &Aws, id: &str, statement: &Statement) -> Result<Result<(), Failure>> {
+        let Statement::Invoke { service, source_arn } = statement else {
+            bail!("statement {id} is not one that this program writes");
+        };
+        let arn = source_arn.get()?;
+        let request = || {
+            let request = cx.lambda.add_permission().function_name(&self.function).qualifier(ALIAS);
+            let request = request.statement_id(id).action("lambda:InvokeFunction");
+            request.principal(service).source_arn(arn).send()
+        };
+        Ok(cx.call("lambda:AddPermission", request).await.map(drop))
+    }
+
+    async fn remove(&self, cx: &Aws, id: &str) -> Result<()> {
+        let request = || {
+            let request = cx.lambda.remove_permission().function_name(&self.function);
+            request.qualifier(ALIAS).statement_id(id).send()
+        };
+        gone(cx.call("lambda:RemovePermission", request).await)
+    }
+}
+
+/// Lambda reads back more than one writes: the action's resource, `ArnLike` for the source.
+fn statement(value: &serde_json::Value) -> Statement {
+    let service = value.pointer("/Principal/Service").and_then(serde_json::Value::as_str);
+    let source = value.pointer("/Condition/ArnLike/AWS:SourceArn").and_then(|arn| arn.as_str());
+    let conditions = value.get("Condition").and_then(|c| c.as_object()).map_or(0, |c| c.len());
+    let plain = value.get("Effect").and_then(|effect| effect.as_str()) == Some("Allow")
+        && value.get("Action").and_then(|action| action.as_str()) == Some("lambda:InvokeFunction")
+        && conditions == 1;
+    match (service, source) {
+        (Some(service), Some(source)) if plain => Statement::Invoke {
+            service: service.to_owned(),
+            source_arn: source.to_owned().into(),
+        },
+        _ => Statement::Other(value.clone()),
+    }
+}
+
+impl Resource<Aws> for Permission {
+    const KIND: &'static str = "permission";
+    type Output = ();
+
+    fn name(&self) -> String {
+        format!("{}:{ALIAS}", self.function)
+    }
+
+    /// A function without a policy and no function at all answer alike: 404. Either way there is
+    /// nothing to compare with.
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
+        let request =
+            || cx.lambda.get_policy().function_name(&self.function).qualifier(ALIAS).send();
+        let answer = cx.call("lambda:GetPolicy", request).await.or_missing()?;
+        let Some(policy) = answer.and_then(|answer| answer.policy) else { return Ok(None) };
+        let policy: serde_json::Value =
+            serde_json::from_str(&policy).context("reading the function's policy")?;
+        let list = policy.get("Statement").and_then(|list| list.as_array());
+        let statements: BTreeMap<String, Statement> = list
+            .into_iter()
+            .flatten()
+            .map(|value| {
+                let id = value.get("Sid").and_then(|id| id.as_str()).unwrap_or_default();
+                (id.to_owned(), statement(value))
+            })
+            .collect();
+        if statements.is_empty() {
+            return Ok(None);
+        }
+        let (function, alias) = (self.function.clone(), self.alias.clone());
+        Ok(Some(Live {
+            props: Self { function, alias, statements },
+            output: (),
+            id: self.name(),
+            owner: Owner::Ours,
+        }))
+    }
+
+    async fn create(&self, cx: &Aws) -> Result<()> {
+        for (id, statement) in &self.statements {
+            match self.add(cx, id, statement).await? {
+                // Its answer was lost before, or its content is not what we want.
+                Err(failure) if failure.is("ResourceConflictException") => {
+                    self.remove(cx, id).await?;
+                    self.add(cx, id, statement).await??;
+                }
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A statement can't be changed, only removed and added. Extra ones go last: a door closes
+    /// only when ours is open.
+    async fn update(&self, cx: &Aws, live: &Live<Self, ()>) -> Result<()> {
+        for (id, statement) in &self.statements {
+            match live.props.statements.get(id) {
+                Some(is) if is == statement => continue,
+                Some(_) => self.remove(cx, id).await?,
+                None => {}
+            }
+            self.add(cx, id, statement).await??;
+        }
+        for id in live.props.statements.keys().filter(|id| !self.statements.contains_key(*id)) {
+            self.remove(cx, id).await?;
+        }
+        Ok(())
+    }
+
+    /// Goes with its function.
+    async fn delete(_: &Aws, _: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What an API may be called by a permission's condition.
+pub fn source_arn(env: &crate::env::Env, api: Value<ApiId>) -> Value<String> {
+    api.map(|api| env.invoke_arn(api.as_str()))
+}

@@ -1,0 +1,269 @@
+//! The REST API and its routes: one OpenAPI document, replaced whole.
+
+use super::{AliasArn, Aws, gone, is_ours, outputs, owner};
+use crate::aws::Missing;
+use crate::engine::{Live, Owned, Owner, Resource, Value};
+use crate::env::{Env, Tags};
+use crate::retry::{look_then_make, until};
+use anyhow::{Context, Result, bail};
+use aws_sdk_apigateway::types::{
+    ApiKeySourceType, EndpointConfiguration, EndpointType, Method, PutMode,
+};
+use aws_smithy_types::Blob;
+use serde::Serialize;
+use serde_json::{Map, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+outputs! { ApiId }
+
+/// A regional API. Its routes are its own: they are meaningless without it.
+#[derive(Debug, Serialize)]
+pub struct RestApi {
+    #[serde(skip)]
+    pub name: String,
+    pub endpoint: String,
+    /// Where callers' keys are looked for: `HEADER` is `x-api-key`.
+    pub api_key_source: String,
+    /// By method and path: `GET /health`.
+    pub routes: BTreeMap<String, Route>,
+}
+
+/// What answers one method of one path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// The alias that is called, as the integration names it.
+    pub integration: Value<String>,
+    pub api_key_required: bool,
+    /// `AWS_PROXY`: the function gets the whole request.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+impl Route {
+    /// A function's alias, for callers with a key.
+    pub fn to_function(env: &Env, alias: Value<AliasArn>) -> Self {
+        let integration = alias.map(|alias| env.integration_uri(alias.as_str()));
+        Self { integration, api_key_required: true, kind: "AWS_PROXY".to_owned() }
+    }
+
+    fn of(live: &Method) -> Self {
+        let integration = live.method_integration();
+        let kind = integration.and_then(|i| i.r#type()).map_or("none", |kind| kind.as_str());
+        Self {
+            integration: integration.and_then(|i| i.uri()).unwrap_or_default().to_owned().into(),
+            api_key_required: live.api_key_required().unwrap_or_default(),
+            kind: kind.to_owned(),
+        }
+    }
+}
+
+/// Names a set of routes by what it is, so that a deployment of it can be recognised.
+pub fn routes_hash(routes: &BTreeMap<String, Route>) -> String {
+    let text = serde_json::to_string(routes).unwrap_or_default();
+    let hash = Sha256::digest(text.as_bytes());
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl RestApi {
+    /// Everything that PutRestApi resets is in here; its title renames the API.
+    fn document(&self) -> Result<serde_json::Value> {
+        let mut paths = Map::new();
+        for (route, Route { integration, api_key_required, kind }) in &self.routes {
+            let (method, path) = route.split_once(' ').context("a route is METHOD and path")?;
+            let security = if *api_key_required { json!([{ "api_key": [] }]) } else { json!([]) };
+            let operation = json!({
+                "security": security,
+                "responses": {},
+                "x-amazon-apigateway-integration": {
+                    "type": kind.to_lowercase(),
+                    "httpMethod": "POST", // how Lambda is called, whatever the route's own method
+                    "uri": integration.get()?,
+                    "passthroughBehavior": "when_no_match",
+                },
+            });
+            let entry = paths.entry(path).or_insert_with(|| json!({}));
+            entry[method.to_lowercase()] = operation;
+        }
+        Ok(json!({
+            "openapi": "3.0.1",
+            "info": { "title": self.name, "version": "1" },
+            "x-amazon-apigateway-api-key-source": self.api_key_source,
+            "paths": paths,
+            "components": { "securitySchemes": {
+                "api_key": { "type": "apiKey", "name": "x-api-key", "in": "header" },
+            } },
+        }))
+    }
+
+    async fn put(&self, cx: &Aws, id: &str) -> Result<()> {
+        let body = Blob::new(self.document()?.to_string());
+        let request = || {
+            let request = cx.apigateway.put_rest_api().rest_api_id(id).body(body.clone());
+            // The default, merge, never deletes a route; by default, bad fields are only warned of.
+            request
+                .mode(PutMode::Overwrite)
+                .fail_on_warnings(true)
+                .parameters("basepath", "ignore")
+                .send()
+        };
+        let answer = cx.call("apigateway:PutRestApi", request).await?;
+        if let Some(warning) = answer.warnings().first() {
+            bail!("API Gateway did not take all of the routes: {warning}");
+        }
+        Ok(())
+    }
+
+    async fn make(&self, cx: &Aws) -> Result<String> {
+        let regional = || EndpointConfiguration::builder().types(EndpointType::Regional).build();
+        let look = async || Ok(find(cx, &self.name).await?.ours.into_iter().next().map(|api| api.id));
+        let make = async || {
+            let request = || {
+                let request = cx.apigateway.create_rest_api().name(&self.name);
+                request
+                    .endpoint_configuration(regional())
+                    .api_key_source(ApiKeySourceType::from(self.api_key_source.as_str()))
+                    .set_tags(Some(cx.env.tags().into_iter().collect()))
+                    .send()
+            };
+            let created = cx.call("apigateway:CreateRestApi", request).await?;
+            Ok(created.id.unwrap_or_default())
+        };
+        look_then_make(look, make).await
+    }
+}
+
+/// An API as lists tell of it.
+struct Api {
+    id: String,
+    name: String,
+    endpoint: String,
+    api_key_source: String,
+    tags: Tags,
+    created: i64,
+}
+
+/// The APIs of one name: several may bear it.
+struct Found {
+    /// The oldest first: of two that a lost answer made, it is the one in use.
+    ours: Vec<Api>,
+    others: Vec<Api>,
+}
+
+async fn list(cx: &Aws) -> Result<Vec<Api>> {
+    let (mut apis, mut position) = (vec![], None);
+    loop {
+        let request = || {
+            let request = cx.apigateway.get_rest_apis().limit(500);
+            request.set_position(position.clone()).send()
+        };
+        let page = cx.call("apigateway:GetRestApis", request).await?;
+        for api in page.items.unwrap_or_default() {
+            let endpoint = api.endpoint_configuration().and_then(|e| e.types().first());
+            apis.push(Api {
+                endpoint: endpoint.map_or("EDGE", |kind| kind.as_str()).to_owned(),
+                api_key_source: api.api_key_source().map_or("HEADER", |s| s.as_str()).to_owned(),
+                created: api.created_date().map_or(0, |date| date.secs()),
+                id: api.id.unwrap_or_default(),
+                name: api.name.unwrap_or_default(),
+                tags: api.tags.unwrap_or_default().into_iter().collect(),
+            });
+        }
+        position = page.position;
+        if position.is_none() {
+            return Ok(apis);
+        }
+    }
+}
+
+async fn find(cx: &Aws, name: &str) -> Result<Found> {
+    let mut named = list(cx).await?;
+    named.retain(|api| api.name == name);
+    named.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    let (ours, others) = named.into_iter().partition(|api| is_ours(&cx.env, &api.tags));
+    Ok(Found { ours, others })
+}
+
+async fn routes(cx: &Aws, id: &str) -> Result<BTreeMap<String, Route>> {
+    let (mut routes, mut position) = (BTreeMap::new(), None);
+    loop {
+        let request = || {
+            let request = cx.apigateway.get_resources().rest_api_id(id).limit(500);
+            request.embed("methods").set_position(position.clone()).send()
+        };
+        let page = cx.call("apigateway:GetResources", request).await?;
+        for resource in page.items.unwrap_or_default() {
+            let path = resource.path().unwrap_or_default();
+            for (method, settings) in resource.resource_methods().into_iter().flatten() {
+                routes.insert(format!("{method} {path}"), Route::of(settings));
+            }
+        }
+        position = page.position;
+        if position.is_none() {
+            return Ok(routes);
+        }
+    }
+}
+
+impl Resource<Aws> for RestApi {
+    const KIND: &'static str = "rest api";
+    type Output = ApiId;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ApiId>>> {
+        let Found { ours, others } = find(cx, &self.name).await?;
+        let Some(api) = ours.into_iter().chain(others).next() else { return Ok(None) };
+        Ok(Some(Live {
+            owner: owner(&cx.env, &api.tags),
+            output: ApiId(api.id.clone()),
+            props: Self {
+                routes: routes(cx, &api.id).await?,
+                name: api.name,
+                endpoint: api.endpoint,
+                api_key_source: api.api_key_source,
+            },
+            id: api.id,
+        }))
+    }
+
+    async fn create(&self, cx: &Aws) -> Result<ApiId> {
+        let id = self.make(cx).await?;
+        self.put(cx, &id).await.context("it was made, but has no routes yet")?;
+        Ok(ApiId(id))
+    }
+
+    async fn update(&self, cx: &Aws, live: &Live<Self, ApiId>) -> Result<ApiId> {
+        if live.props.endpoint != self.endpoint {
+            bail!(
+                "its endpoint is {} and must be {}, which AWS cannot change in place without \
+                 changing its address: destroy the stage and deploy it again",
+                live.props.endpoint,
+                self.endpoint
+            );
+        }
+        self.put(cx, &live.id).await?;
+        Ok(live.output.clone())
+    }
+
+    /// Takes its routes, deployments and stages along. AWS answers before it is done.
+    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        let request = || cx.apigateway.delete_rest_api().rest_api_id(id).send();
+        gone(cx.call("apigateway:DeleteRestApi", request).await)?;
+        until("API Gateway to delete the API", Duration::from_secs(120), async || {
+            let request = || cx.apigateway.get_rest_api().rest_api_id(id).send();
+            let found = cx.call("apigateway:GetRestApi", request).await.or_missing()?;
+            Ok(found.is_none().then_some(()))
+        })
+        .await
+    }
+
+    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+        let apis = list(cx).await?.into_iter();
+        let ours = apis.filter(|api| owner(&cx.env, &api.tags) == Owner::Ours);
+        Ok(ours.map(|api| Owned { name: api.name, id: api.id }).collect())
+    }
+}

@@ -1,0 +1,238 @@
+//! The IAM role that a function runs as.
+
+use super::{Aws, adopt, gone, is_ours, outputs, owner};
+use crate::aws::Missing;
+use crate::engine::{Live, Owned, Resource};
+use crate::env::Tags;
+use anyhow::{Context, Result};
+use aws_sdk_iam::types::Tag;
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+outputs! { RoleArn }
+
+/// A role with the policies that are written into it, and nothing else.
+#[derive(Debug, Serialize)]
+pub struct Role {
+    #[serde(skip)]
+    pub name: String,
+    /// Who may take the role on.
+    pub trust: Value,
+    /// Inline policies by name.
+    pub policies: BTreeMap<String, Value>,
+    /// Policies attached by ARN. We want none; somebody may have added one.
+    pub attached: Vec<String>,
+}
+
+impl Role {
+    /// The role of a function that may write to its own log group and do nothing else. It may not
+    /// even create the group: a late log line must not bring back one that was deleted.
+    pub fn for_function(name: String, log_group_arn: &str) -> Self {
+        let write = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                "Resource": [format!("{log_group_arn}:*")],
+            }],
+        });
+        let trust = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Action": ["sts:AssumeRole"],
+                "Principal": { "Service": ["lambda.amazonaws.com"] },
+            }],
+        });
+        let policies = BTreeMap::from([("write-logs".to_owned(), canonical(write))]);
+        Self { name, trust: canonical(trust), policies, attached: vec![] }
+    }
+
+    async fn put_policy(&self, cx: &Aws, name: &str, policy: &Value) -> Result<()> {
+        let request = || {
+            let request = cx.iam.put_role_policy().role_name(&self.name).policy_name(name);
+            request.policy_document(policy.to_string()).send()
+        };
+        cx.call("iam:PutRolePolicy", request).await?;
+        Ok(())
+    }
+}
+
+/// A policy in one of its many spellings: IAM takes and returns single strings for lists of one,
+/// and lists of actions in any order.
+fn canonical(policy: Value) -> Value {
+    const LISTS: [&str; 6] = ["Action", "NotAction", "Resource", "NotResource", "Service", "AWS"];
+    match policy {
+        Value::Object(fields) => {
+            let field = |(key, value)| match value {
+                Value::String(text) if LISTS.contains(&String::as_str(&key)) => (key, json!([text])),
+                Value::Array(mut list) if LISTS.contains(&String::as_str(&key)) => {
+                    list.sort_by_key(Value::to_string);
+                    (key, Value::Array(list))
+                }
+                Value::Object(one) if key == "Statement" => {
+                    (key, Value::Array(vec![canonical(Value::Object(one))]))
+                }
+                other => (key, canonical(other)),
+            };
+            Value::Object(fields.into_iter().map(field).collect())
+        }
+        Value::Array(list) => Value::Array(list.into_iter().map(canonical).collect()),
+        other => other,
+    }
+}
+
+/// IAM hands out its documents percent-encoded.
+fn decode(document: &str) -> Result<Value> {
+    let text = percent_decode_str(document).decode_utf8().context("decoding an IAM policy")?;
+    Ok(canonical(serde_json::from_str(&text).context("reading an IAM policy")?))
+}
+
+async fn attached(cx: &Aws, role: &str) -> Result<Vec<String>> {
+    let request = || cx.iam.list_attached_role_policies().role_name(role).send();
+    let answer = cx.call("iam:ListAttachedRolePolicies", request).await.or_missing()?;
+    let policies = answer.and_then(|answer| answer.attached_policies).unwrap_or_default();
+    Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
+}
+
+async fn policy_names(cx: &Aws, role: &str) -> Result<Vec<String>> {
+    let request = || cx.iam.list_role_policies().role_name(role).send();
+    let answer = cx.call("iam:ListRolePolicies", request).await.or_missing()?;
+    Ok(answer.map(|answer| answer.policy_names).unwrap_or_default())
+}
+
+async fn policies(cx: &Aws, role: &str) -> Result<BTreeMap<String, Value>> {
+    let mut policies = BTreeMap::new();
+    for name in policy_names(cx, role).await? {
+        let request = || cx.iam.get_role_policy().role_name(role).policy_name(&name).send();
+        if let Some(answer) = cx.call("iam:GetRolePolicy", request).await.or_missing()? {
+            policies.insert(name, decode(&answer.policy_document)?);
+        }
+    }
+    Ok(policies)
+}
+
+/// The role itself and its tags; lists don't tell the tags.
+async fn get(cx: &Aws, name: &str) -> Result<Option<(aws_sdk_iam::types::Role, Tags)>> {
+    let request = || cx.iam.get_role().role_name(name).send();
+    let answer = cx.call("iam:GetRole", request).await.or_missing()?;
+    let Some(role) = answer.and_then(|answer| answer.role) else { return Ok(None) };
+    let tags = role.tags().iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
+    Ok(Some((role, tags)))
+}
+
+impl Resource<Aws> for Role {
+    const KIND: &'static str = "role";
+    type Output = RoleArn;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn foretell(&self, cx: &Aws) -> Option<RoleArn> {
+        Some(RoleArn(cx.env.role_arn(&self.name)))
+    }
+
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, RoleArn>>> {
+        let (role, policies, attached) =
+            tokio::join!(get(cx, &self.name), policies(cx, &self.name), attached(cx, &self.name));
+        let Some((role, tags)) = role? else { return Ok(None) };
+        let trust = decode(role.assume_role_policy_document().unwrap_or("null"))?;
+        Ok(Some(Live {
+            owner: owner(&cx.env, &tags),
+            output: RoleArn(role.arn),
+            id: role.role_name.clone(),
+            props: Self {
+                name: role.role_name,
+                trust,
+                policies: policies?,
+                attached: attached?,
+            },
+        }))
+    }
+
+    async fn create(&self, cx: &Aws) -> Result<RoleArn> {
+        let tag = |(k, v): (&String, &String)| Tag::builder().key(k).value(v).build().ok();
+        let tags: Vec<Tag> = cx.env.tags().iter().filter_map(tag).collect();
+        let request = || {
+            let request = cx.iam.create_role().role_name(&self.name).path(cx.env.role_path());
+            let request = request.assume_role_policy_document(self.trust.to_string());
+            request.set_tags(Some(tags.clone())).send()
+        };
+        let created = match cx.call("iam:CreateRole", request).await {
+            Err(failure) if failure.is("EntityAlreadyExists") => {
+                return adopt(self, cx, failure).await;
+            }
+            result => result?,
+        };
+        for (name, policy) in &self.policies {
+            self.put_policy(cx, name, policy).await?;
+        }
+        let arn = created.role.map(|role| role.arn);
+        Ok(RoleArn(arn.unwrap_or_else(|| cx.env.role_arn(&self.name))))
+    }
+
+    async fn update(&self, cx: &Aws, live: &Live<Self, RoleArn>) -> Result<RoleArn> {
+        let (name, is) = (&self.name, &live.props);
+        if is.trust != self.trust {
+            let request = || {
+                let request = cx.iam.update_assume_role_policy().role_name(name);
+                request.policy_document(self.trust.to_string()).send()
+            };
+            cx.call("iam:UpdateAssumeRolePolicy", request).await?;
+        }
+        for (policy, document) in &self.policies {
+            if is.policies.get(policy) != Some(document) {
+                self.put_policy(cx, policy, document).await?;
+            }
+        }
+        for policy in is.policies.keys().filter(|policy| !self.policies.contains_key(*policy)) {
+            let request = || cx.iam.delete_role_policy().role_name(name).policy_name(policy).send();
+            gone(cx.call("iam:DeleteRolePolicy", request).await)?;
+        }
+        for policy in is.attached.iter().filter(|policy| !self.attached.contains(policy)) {
+            let request = || cx.iam.detach_role_policy().role_name(name).policy_arn(policy).send();
+            gone(cx.call("iam:DetachRolePolicy", request).await)?;
+        }
+        Ok(live.output.clone())
+    }
+
+    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        for policy in policy_names(cx, id).await? {
+            let request = || cx.iam.delete_role_policy().role_name(id).policy_name(&policy).send();
+            gone(cx.call("iam:DeleteRolePolicy", request).await)?;
+        }
+        for policy in attached(cx, id).await? {
+            let request = || cx.iam.detach_role_policy().role_name(id).policy_arn(&policy).send();
+            gone(cx.call("iam:DetachRolePolicy", request).await)?;
+        }
+        gone(cx.call("iam:DeleteRole", || cx.iam.delete_role().role_name(id).send()).await)
+    }
+
+    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+        let (mut names, mut marker) = (vec![], None);
+        loop {
+            let request = || {
+                let request = cx.iam.list_roles().path_prefix(cx.env.role_path());
+                request.set_marker(marker.clone()).send()
+            };
+            let page = cx.call("iam:ListRoles", request).await?;
+            names.extend(page.roles.into_iter().map(|role| role.role_name));
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                break;
+            }
+        }
+        // IAM knows no regions: leave those of the same stage elsewhere alone.
+        let here = format!("-{}", cx.env.region);
+        let mut owned = vec![];
+        for name in names.into_iter().filter(|name| name.ends_with(&here)) {
+            if get(cx, &name).await?.is_some_and(|(_, tags)| is_ours(&cx.env, &tags)) {
+                owned.push(Owned { id: name.clone(), name });
+            }
+        }
+        Ok(owned)
+    }
+}

@@ -1,0 +1,183 @@
+//! The API's stage: which deployment of its routes is served, and how fast.
+
+use super::{ApiId, Aws, outputs, owner};
+use crate::aws::{Failure, Missing};
+use crate::engine::{Live, Resource, Value, note};
+use crate::env::Tags;
+use crate::retry::look_then_make;
+use anyhow::Result;
+use aws_sdk_apigateway::types::{Op, PatchOperation};
+use serde::Serialize;
+
+outputs! { StageName }
+
+/// A stage owns its deployments: snapshots of the routes, each named by the hash of what it holds.
+#[derive(Debug, Serialize)]
+pub struct Stage {
+    #[serde(skip)]
+    pub api: Value<ApiId>,
+    #[serde(skip)]
+    pub name: String,
+    /// The routes that are served, by their hash.
+    pub deployment: String,
+    /// Requests a second, over all callers; none on a live stage that has no limit of its own.
+    pub rate: Option<f64>,
+    /// Requests at once.
+    pub burst: Option<i32>,
+}
+
+/// All methods of all paths, as method settings name them.
+const EVERYTHING: &str = "*/*";
+
+struct Deployment {
+    id: String,
+    description: String,
+}
+
+async fn deployments(cx: &Aws, api: &str) -> Result<Vec<Deployment>> {
+    let (mut found, mut position) = (vec![], None);
+    loop {
+        let request = || {
+            let request = cx.apigateway.get_deployments().rest_api_id(api).limit(500);
+            request.set_position(position.clone()).send()
+        };
+        let Some(page) = cx.call("apigateway:GetDeployments", request).await.or_missing()? else {
+            return Ok(vec![]);
+        };
+        found.extend(page.items.unwrap_or_default().into_iter().map(|deployment| Deployment {
+            id: deployment.id.unwrap_or_default(),
+            description: deployment.description.unwrap_or_default(),
+        }));
+        position = page.position;
+        if position.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+impl Stage {
+    fn description(&self) -> String {
+        format!("routes {}", self.deployment)
+    }
+
+    /// The deployment of these routes: the one that is there, or a new one.
+    async fn deployment(&self, cx: &Aws, api: &str) -> Result<String> {
+        let look = async || {
+            let found = deployments(cx, api).await?.into_iter();
+            Ok(found.filter(|d| d.description == self.description()).map(|d| d.id).next())
+        };
+        let make = async || {
+            // Without a stage name: with one, AWS makes or moves the stage too, without tags.
+            let request = || {
+                let request = cx.apigateway.create_deployment().rest_api_id(api);
+                request.description(self.description()).send()
+            };
+            let made = cx.call("apigateway:CreateDeployment", request).await?;
+            Ok(made.id.unwrap_or_default())
+        };
+        look_then_make(look, make).await
+    }
+
+    /// Sets what CreateStage can't, and moves the stage to a deployment.
+    async fn configure(&self, cx: &Aws, api: &str, deployment: &str) -> Result<(), Failure> {
+        let replace = |path: &str, value: String| {
+            PatchOperation::builder().op(Op::Replace).path(path).value(value).build()
+        };
+        let throttling = format!("/{EVERYTHING}/throttling");
+        let mut patch = vec![replace("/deploymentId", deployment.to_owned())];
+        patch.extend(self.rate.map(|r| replace(&format!("{throttling}/rateLimit"), r.to_string())));
+        patch.extend(self.burst.map(|b| replace(&format!("{throttling}/burstLimit"), b.to_string())));
+        let request = || {
+            let request = cx.apigateway.update_stage().rest_api_id(api).stage_name(&self.name);
+            request.set_patch_operations(Some(patch.clone())).send()
+        };
+        cx.call("apigateway:UpdateStage", request).await.map(drop)
+    }
+
+    /// Deletes the deployments that are served no more.
+    async fn prune(&self, cx: &Aws, api: &str, keep: &str) -> Result<()> {
+        for Deployment { id, .. } in deployments(cx, api).await? {
+            if id == keep {
+                continue;
+            }
+            let request =
+                || cx.apigateway.delete_deployment().rest_api_id(api).deployment_id(&id).send();
+            match cx.call("apigateway:DeleteDeployment", request).await.or_missing() {
+                // A stage that isn't ours serves it.
+                Err(failure) if failure.says("Active stages") => {
+                    note(&format!("deployment {id} is in use by another stage of the API"));
+                }
+                result => drop(result?),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Resource<Aws> for Stage {
+    const KIND: &'static str = "stage";
+    type Output = StageName;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, StageName>>> {
+        let Some(api) = self.api.known() else { return Ok(None) };
+        let get = || cx.apigateway.get_stage().rest_api_id(api.as_str()).stage_name(&self.name).send();
+        let stage = async { cx.call("apigateway:GetStage", get).await.or_missing() };
+        let (stage, deployments) = tokio::join!(stage, deployments(cx, api.as_str()));
+        let (Some(stage), deployments) = (stage?, deployments?) else { return Ok(None) };
+        let served = stage.deployment_id().unwrap_or_default();
+        let description = deployments.iter().find(|d| d.id == served).map(|d| &d.description);
+        let hash = description.and_then(|description| description.strip_prefix("routes "));
+        let tags: Tags = stage.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let settings = stage.method_settings().and_then(|settings| settings.get(EVERYTHING));
+        Ok(Some(Live {
+            // The API is ours, so its stages are; GetStage's tags are compared like any property.
+            owner: owner(&cx.env, &tags),
+            output: StageName(self.name.clone()),
+            id: format!("{}/{}", api.as_str(), self.name),
+            props: Self {
+                api: self.api.clone(),
+                name: self.name.clone(),
+                deployment: hash.map_or_else(|| format!("not ours ({served})"), ToOwned::to_owned),
+                rate: settings.map(|settings| settings.throttling_rate_limit()),
+                burst: settings.map(|settings| settings.throttling_burst_limit()),
+            },
+        }))
+    }
+
+    /// The settings come in a second call: until it is through, the stage has no limits. The key
+    /// that opens it is bound later, so nobody can use that.
+    async fn create(&self, cx: &Aws) -> Result<StageName> {
+        let api = self.api.get()?.as_str();
+        let deployment = self.deployment(cx, api).await?;
+        let request = || {
+            let request = cx.apigateway.create_stage().rest_api_id(api).stage_name(&self.name);
+            let request = request.deployment_id(&deployment);
+            request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
+        };
+        match cx.call("apigateway:CreateStage", request).await {
+            Err(failure) if failure.is("ConflictException") => {
+                return super::adopt(self, cx, failure).await;
+            }
+            result => result?,
+        };
+        self.configure(cx, api, &deployment).await?;
+        Ok(StageName(self.name.clone()))
+    }
+
+    async fn update(&self, cx: &Aws, live: &Live<Self, StageName>) -> Result<StageName> {
+        let api = self.api.get()?.as_str();
+        let deployment = self.deployment(cx, api).await?;
+        self.configure(cx, api, &deployment).await?;
+        self.prune(cx, api, &deployment).await?;
+        Ok(live.output.clone())
+    }
+
+    /// Goes with its API.
+    async fn delete(_: &Aws, _: &str) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,273 @@
+//! What a caller with a key may use: rate, burst and quota, on one stage.
+
+use super::{ApiId, ApiKeyId, Aws, StageName, gone, is_ours, outputs, owner};
+use crate::aws::Missing;
+use crate::engine::{Live, Owned, Resource, Value};
+use crate::env::Tags;
+use crate::retry::look_then_make;
+use anyhow::Result;
+use aws_sdk_apigateway::types::{
+    ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, ThrottleSettings,
+};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+outputs! { UsagePlanId }
+
+/// The plan, the stages it is bound to and the keys that it is for.
+#[derive(Debug, Serialize)]
+pub struct UsagePlan {
+    #[serde(skip)]
+    pub name: String,
+    #[serde(flatten)]
+    pub limits: Limits,
+    /// `<api id>:<stage>`, as patches name them.
+    pub stages: Vec<Value<String>>,
+    /// Ids of API keys.
+    pub keys: Vec<Value<ApiKeyId>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Limits {
+    /// Requests a second.
+    pub rate: f64,
+    /// Requests at once.
+    pub burst: i32,
+    /// Requests a [`period`](Limits::period).
+    pub quota: i32,
+    /// `DAY`, `WEEK` or `MONTH`.
+    pub period: String,
+}
+
+/// How a plan names a stage of an API.
+pub fn stage_of(api: Value<ApiId>, stage: Value<StageName>) -> Value<String> {
+    match (api, stage) {
+        (Value::Known(api), Value::Known(stage)) => format!("{}:{}", api.0, stage.0).into(),
+        (Value::From(origin), _) | (_, Value::From(origin)) => Value::From(origin),
+    }
+}
+
+fn known<T: Clone + Ord>(values: &[Value<T>]) -> BTreeSet<T> {
+    values.iter().filter_map(Value::known).cloned().collect()
+}
+
+/// A plan as lists tell of it.
+struct Plan {
+    id: String,
+    name: String,
+    limits: Limits,
+    stages: Vec<String>,
+    tags: Tags,
+}
+
+async fn list(cx: &Aws, name: &str) -> Result<Vec<Plan>> {
+    let (mut plans, mut position) = (vec![], None);
+    loop {
+        let request = || {
+            let request = cx.apigateway.get_usage_plans().limit(500);
+            request.set_position(position.clone()).send()
+        };
+        let page = cx.call("apigateway:GetUsagePlans", request).await?;
+        for plan in page.items.unwrap_or_default() {
+            if plan.name() != Some(name) {
+                continue;
+            }
+            let stage = |stage: &ApiStage| {
+                format!("{}:{}", stage.api_id().unwrap_or("?"), stage.stage().unwrap_or("?"))
+            };
+            let id = plan.id().unwrap_or_default().to_owned();
+            plans.push(Plan {
+                limits: Limits {
+                    rate: plan.throttle().map_or(0.0, |throttle| throttle.rate_limit()),
+                    burst: plan.throttle().map_or(0, |throttle| throttle.burst_limit()),
+                    quota: plan.quota().map_or(0, |quota| quota.limit()),
+                    period: plan
+                        .quota()
+                        .and_then(|quota| quota.period())
+                        .map_or("", |period| period.as_str())
+                        .to_owned(),
+                },
+                stages: plan.api_stages().iter().map(stage).collect(),
+                tags: super::gateway_tags(cx, &format!("/usageplans/{id}"), plan.tags).await?,
+                name: name.to_owned(),
+                id,
+            });
+        }
+        position = page.position;
+        if position.is_none() {
+            plans.sort_by(|a, b| a.id.cmp(&b.id));
+            return Ok(plans);
+        }
+    }
+}
+
+async fn keys(cx: &Aws, plan: &str) -> Result<Vec<String>> {
+    let (mut keys, mut position) = (vec![], None);
+    loop {
+        let request = || {
+            let request = cx.apigateway.get_usage_plan_keys().usage_plan_id(plan).limit(500);
+            request.set_position(position.clone()).send()
+        };
+        let page = cx.call("apigateway:GetUsagePlanKeys", request).await?;
+        keys.extend(page.items.unwrap_or_default().into_iter().filter_map(|key| key.id));
+        position = page.position;
+        if position.is_none() {
+            return Ok(keys);
+        }
+    }
+}
+
+fn patch(op: Op, path: &str, value: impl Into<String>) -> PatchOperation {
+    PatchOperation::builder().op(op).path(path).value(value).build()
+}
+
+/// UpdateUsagePlan is allowed once in 20 s: everything goes in one call, and none without need.
+async fn apply(cx: &Aws, id: &str, patches: Vec<PatchOperation>) -> Result<()> {
+    if patches.is_empty() {
+        return Ok(());
+    }
+    let request = || {
+        let request = cx.apigateway.update_usage_plan().usage_plan_id(id);
+        request.set_patch_operations(Some(patches.clone())).send()
+    };
+    cx.call("apigateway:UpdateUsagePlan", request).await?;
+    Ok(())
+}
+
+impl UsagePlan {
+    async fn attach(&self, cx: &Aws, plan: &str, key: &str) -> Result<()> {
+        let request = || {
+            let request = cx.apigateway.create_usage_plan_key().usage_plan_id(plan);
+            request.key_id(key).key_type("API_KEY").send()
+        };
+        match cx.call("apigateway:CreateUsagePlanKey", request).await {
+            // Its answer was lost before.
+            Err(failure) if keys(cx, plan).await?.iter().any(|attached| attached == key) => {
+                drop(failure);
+                Ok(())
+            }
+            result => Ok(result.map(drop)?),
+        }
+    }
+
+    async fn make(&self, cx: &Aws) -> Result<String> {
+        let Limits { rate, burst, quota, period } = &self.limits;
+        let throttle = ThrottleSettings::builder().rate_limit(*rate).burst_limit(*burst).build();
+        let period = QuotaPeriodType::from(period.as_str());
+        let quota = QuotaSettings::builder().limit(*quota).period(period).build();
+        let stage = |stage: &String| {
+            let (api, stage) = stage.split_once(':').unwrap_or((stage, ""));
+            ApiStage::builder().api_id(api).stage(stage).build()
+        };
+        let stages: Vec<ApiStage> = known(&self.stages).iter().map(stage).collect();
+        let look = async || {
+            let mut ours = list(cx, &self.name).await?;
+            ours.retain(|plan| is_ours(&cx.env, &plan.tags));
+            Ok(ours.into_iter().next().map(|plan| plan.id))
+        };
+        let make = async || {
+            let request = || {
+                let request = cx.apigateway.create_usage_plan().name(&self.name);
+                let request = request.throttle(throttle.clone()).quota(quota.clone());
+                // Bound to its stage from the start: that saves an UpdateUsagePlan.
+                let request = request.set_api_stages(Some(stages.clone()));
+                request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
+            };
+            let made = cx.call("apigateway:CreateUsagePlan", request).await?;
+            Ok(made.id.unwrap_or_default())
+        };
+        look_then_make(look, make).await
+    }
+}
+
+impl Resource<Aws> for UsagePlan {
+    const KIND: &'static str = "usage plan";
+    type Output = UsagePlanId;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, UsagePlanId>>> {
+        let plans = list(cx, &self.name).await?;
+        let found = plans.into_iter().min_by_key(|plan| !is_ours(&cx.env, &plan.tags));
+        let Some(plan) = found else { return Ok(None) };
+        let mut keys = keys(cx, &plan.id).await?;
+        keys.sort();
+        Ok(Some(Live {
+            owner: owner(&cx.env, &plan.tags),
+            output: UsagePlanId(plan.id.clone()),
+            props: Self {
+                name: plan.name,
+                limits: plan.limits,
+                stages: plan.stages.into_iter().map(Value::from).collect(),
+                keys: keys.into_iter().map(|id| ApiKeyId(id).into()).collect(),
+            },
+            id: plan.id,
+        }))
+    }
+
+    async fn create(&self, cx: &Aws) -> Result<UsagePlanId> {
+        let id = self.make(cx).await?;
+        for key in &self.keys {
+            self.attach(cx, &id, key.get()?.as_str()).await?;
+        }
+        Ok(UsagePlanId(id))
+    }
+
+    async fn update(&self, cx: &Aws, live: &Live<Self, UsagePlanId>) -> Result<UsagePlanId> {
+        let (is, id) = (&live.props, &live.id);
+        let mut patches = vec![];
+        if is.limits != self.limits {
+            let Limits { rate, burst, quota, period } = &self.limits;
+            patches.push(patch(Op::Replace, "/throttle/rateLimit", rate.to_string()));
+            patches.push(patch(Op::Replace, "/throttle/burstLimit", burst.to_string()));
+            patches.push(patch(Op::Replace, "/quota/limit", quota.to_string()));
+            patches.push(patch(Op::Replace, "/quota/period", period));
+        }
+        let (are, wanted) = (known(&is.stages), known(&self.stages));
+        patches.extend(wanted.difference(&are).map(|stage| patch(Op::Add, "/apiStages", stage)));
+        patches.extend(are.difference(&wanted).map(|stage| patch(Op::Remove, "/apiStages", stage)));
+        apply(cx, id, patches).await?;
+
+        let ids = |keys: &[Value<ApiKeyId>]| -> BTreeSet<String> {
+            keys.iter().filter_map(Value::known).map(|key| key.0.clone()).collect()
+        };
+        let (are, wanted) = (ids(&is.keys), ids(&self.keys));
+        for key in wanted.difference(&are) {
+            self.attach(cx, id, key).await?;
+        }
+        for key in are.difference(&wanted) {
+            let request =
+                || cx.apigateway.delete_usage_plan_key().usage_plan_id(id).key_id(key).send();
+            gone(cx.call("apigateway:DeleteUsagePlanKey", request).await)?;
+        }
+        Ok(live.output.clone())
+    }
+
+    /// A plan that is bound to a stage can't be deleted; one whose stage is gone can't be unbound.
+    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        let get = || cx.apigateway.get_usage_plan().usage_plan_id(id).send();
+        let Some(plan) = cx.call("apigateway:GetUsagePlan", get).await.or_missing()? else {
+            return Ok(());
+        };
+        let bound = plan.api_stages().iter().filter_map(|s| Some((s.api_id()?, s.stage()?)));
+        let unbind = bound.map(|(api, stage)| {
+            patch(Op::Remove, "/apiStages", format!("{api}:{stage}"))
+        });
+        match apply(cx, id, unbind.collect()).await {
+            Err(error) if !error.downcast_ref().is_some_and(crate::aws::Failure::is_missing) => {
+                return Err(error);
+            }
+            _ => {}
+        }
+        let request = || cx.apigateway.delete_usage_plan().usage_plan_id(id).send();
+        gone(cx.call("apigateway:DeleteUsagePlan", request).await)
+    }
+
+    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+        let plans = list(cx, &cx.env.name()).await?.into_iter();
+        let ours = plans.filter(|plan| is_ours(&cx.env, &plan.tags));
+        Ok(ours.map(|plan| Owned { name: plan.name, id: plan.id }).collect())
+    }
+}
