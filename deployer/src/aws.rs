@@ -35,7 +35,11 @@ pub struct Access {
     pub profile: Option<String>,
     /// The local cloud with dummy credentials instead of AWS.
     pub local: bool,
+    /// Hears of every request: operation, time, and what went wrong.
+    pub trace: Option<Trace>,
 }
+
+pub type Trace = fn(&str, Duration, Option<&Failure>);
 
 /// What resources need to reach AWS.
 pub struct Aws {
@@ -61,7 +65,7 @@ impl Aws {
         let Some(region) = config.region().map(ToString::to_string) else {
             bail!(NoRegion);
         };
-        let pacer = Pacer::default();
+        let pacer = Pacer::new(access.trace);
         let sts = aws_sdk_sts::Client::new(&config);
         let who = call(&pacer, "sts:GetCallerIdentity", || sts.get_caller_identity().send())
             .await

@@ -3,7 +3,7 @@
 //!
 //! A failure that no rule names is final. A rule's budget runs from the first failure it matched.
 
-use crate::aws::Failure;
+use crate::aws::{Failure, Trace};
 use crate::engine::note;
 use anyhow::{Result, bail};
 use std::collections::HashMap;
@@ -117,13 +117,17 @@ fn rule_for(failure: &Failure) -> Option<&'static Rule> {
 }
 
 /// Keeps this process within AWS's quotas. One for all clients of a run.
-#[derive(Default)]
 pub struct Pacer {
+    trace: Option<Trace>,
     /// Per row of [`QUOTAS`], when it would be empty-handed no longer.
     next: Mutex<HashMap<&'static str, Instant>>,
 }
 
 impl Pacer {
+    pub fn new(trace: Option<Trace>) -> Self {
+        Self { trace, next: Mutex::default() }
+    }
+
     /// Sends when the quotas allow, again while a rule says so.
     pub async fn run<T, F>(&self, op: &'static str, send: impl Fn() -> F) -> Result<T, Failure>
     where
@@ -132,7 +136,12 @@ impl Pacer {
         let mut patience: Option<(&'static str, Instant, u32)> = None;
         loop {
             self.turn(op).await;
-            let failure = match send().await {
+            let sent = Instant::now();
+            let answer = send().await;
+            if let Some(trace) = self.trace {
+                trace(op, sent.elapsed(), answer.as_ref().err());
+            }
+            let failure = match answer {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };

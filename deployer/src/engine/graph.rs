@@ -21,6 +21,12 @@ pub struct Handle<O> {
 /// Where a resource leaves its output: foretold, read or made.
 pub(super) type Slot<O> = Arc<Mutex<Option<O>>>;
 
+impl<O> Clone for Handle<O> {
+    fn clone(&self) -> Self {
+        Self { node: self.node, title: self.title.clone(), slot: self.slot.clone() }
+    }
+}
+
 impl<O: Clone> Handle<O> {
     /// The output, once it is foretold, read or made.
     pub fn output(&self) -> Option<O> {

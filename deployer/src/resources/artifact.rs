@@ -3,12 +3,11 @@
 use super::{Aws, BucketName, outputs};
 use crate::aws::Missing;
 use crate::engine::{Live, Owner, Resource, Value};
+use crate::release::Package;
 use anyhow::{Context, Result, bail};
 use aws_sdk_s3::primitives::ByteStream;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
-use std::path::PathBuf;
 
 outputs! {
     /// `artifacts/<function>/<sha256>.zip`
@@ -22,17 +21,13 @@ pub struct Artifact {
     pub bucket: Value<BucketName>,
     #[serde(skip)]
     pub function: String,
-    /// Of the zip, in hex.
     #[serde(skip)]
-    pub sha256: String,
-    /// Where the zip lies on this machine; none where nothing will be uploaded.
-    #[serde(skip)]
-    pub file: Option<PathBuf>,
+    pub package: Package,
 }
 
 impl Artifact {
     fn key(&self) -> String {
-        format!("artifacts/{}/{}.zip", self.function, self.sha256)
+        format!("artifacts/{}/{}.zip", self.function, self.package.sha256)
     }
 }
 
@@ -41,7 +36,8 @@ impl Resource<Aws> for Artifact {
     type Output = ArtifactKey;
 
     fn name(&self) -> String {
-        format!("{}/{}", self.function, self.sha256.get(..12).unwrap_or(&self.sha256))
+        let sha256 = &self.package.sha256;
+        format!("{}/{}", self.function, sha256.get(..12).unwrap_or(sha256))
     }
 
     fn foretell(&self, _: &Aws) -> Option<ArtifactKey> {
@@ -64,8 +60,7 @@ impl Resource<Aws> for Artifact {
             props: Self {
                 bucket: self.bucket.clone(),
                 function: self.function.clone(),
-                sha256: self.sha256.clone(),
-                file: None,
+                package: self.package.clone(),
             },
             output: ArtifactKey(key.clone()),
             id: key,
@@ -74,16 +69,13 @@ impl Resource<Aws> for Artifact {
     }
 
     async fn create(&self, cx: &Aws) -> Result<ArtifactKey> {
-        let Some(file) = &self.file else { bail!("its package is not on this machine") };
+        let Some(file) = &self.package.file else { bail!("its package is not on this machine") };
         let zip = tokio::fs::read(file)
             .await
             .with_context(|| format!("reading package {}", file.display()))?;
         // It was right when the plan was made; somebody may have built since.
-        let hash = Sha256::digest(&zip).iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
-        if hash != self.sha256 {
+        let hash: String = Sha256::digest(&zip).iter().map(|byte| format!("{byte:02x}")).collect();
+        if hash != self.package.sha256 {
             bail!("{} has changed since the plan was made; run again", file.display());
         }
         let (bucket, key) = (self.bucket.get()?.as_str(), self.key());

@@ -171,6 +171,18 @@ fn reason(config: &FunctionConfiguration) -> String {
     reasons.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
+/// The code that a function serves, as Lambda names it, and its architecture.
+///
+/// # Errors
+/// When Lambda can't be asked.
+pub async fn served_code(cx: &Aws, name: &str) -> Result<Option<(String, String)>> {
+    let config = get_config(cx, name, Some(ALIAS)).await?;
+    Ok(config.map(|config| {
+        let architecture = Config::of(&config, name).architecture;
+        (config.code_sha256.unwrap_or_default(), architecture)
+    }))
+}
+
 async fn get_config(
     cx: &Aws,
     name: &str,

@@ -19,14 +19,14 @@ mod usage_plan;
 pub use api_key::{ApiKey, ApiKeyId};
 pub use artifact::{Artifact, ArtifactKey};
 pub use bucket::{Bucket, BucketName};
-pub use function::{AliasArn, Function};
+pub use function::{AliasArn, CURRENT, Config, Function, served_code};
 pub use log_group::{LogGroup, LogGroupName};
-pub use parameter::{Parameter, SecretParameter};
+pub use parameter::{Parameter, SecretParameter, fact};
 pub use permission::Permission;
-pub use rest_api::{ApiId, RestApi, Route};
+pub use rest_api::{ApiId, RestApi, Route, api_id, routes_hash};
 pub use role::{Role, RoleArn};
 pub use stage::{Stage, StageName};
-pub use usage_plan::UsagePlan;
+pub use usage_plan::{Limits, UsagePlan, stage_of};
 
 use crate::aws::{Aws, Failure};
 use crate::engine::{Kind, Owner, Resource};

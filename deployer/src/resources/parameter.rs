@@ -144,7 +144,24 @@ impl Resource<Aws> for Parameter {
     }
 }
 
+/// A readable parameter and when it was last written (seconds since 1970).
+///
+/// # Errors
+/// When SSM can't be asked. What isn't there is `None`.
+pub async fn fact(cx: &Aws, name: &str) -> Result<Option<(String, i64)>> {
+    let request = || cx.ssm.get_parameter().name(name).send();
+    let answer = cx.call("ssm:GetParameter", request).await.or_missing()?;
+    Ok(answer.and_then(|answer| answer.parameter).map(|parameter| {
+        let at = parameter.last_modified_date().map_or(0, |date| date.secs());
+        (parameter.value.unwrap_or_default(), at)
+    }))
+}
+
 impl SecretParameter {
+    pub fn new(name: String) -> Self {
+        Self { name, kind: ParameterType::SecureString.as_str().to_owned() }
+    }
+
     /// The value where it is, as it is handed to AWS and to smoke tests.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Who may call a function's alias: its resource policy.
 
-use super::{AliasArn, ApiId, Aws, gone};
+use super::{AliasArn, Aws, gone};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owner, Resource, Value};
 use crate::env::ALIAS;
@@ -152,9 +152,4 @@ impl Resource<Aws> for Permission {
     async fn delete(_: &Aws, _: &str) -> Result<()> {
         Ok(())
     }
-}
-
-/// What an API may be called by a permission's condition.
-pub fn source_arn(env: &crate::env::Env, api: Value<ApiId>) -> Value<String> {
-    api.map(|api| env.invoke_arn(api.as_str()))
 }

@@ -185,6 +185,15 @@ async fn find(cx: &Aws, name: &str) -> Result<Found> {
     Ok(Found { ours, others })
 }
 
+/// The id of the stage's API, if there is one.
+///
+/// # Errors
+/// When API Gateway can't be asked.
+pub async fn api_id(cx: &Aws) -> Result<Option<ApiId>> {
+    let found = find(cx, &cx.env.name()).await?;
+    Ok(found.ours.into_iter().next().map(|api| ApiId(api.id)))
+}
+
 async fn routes(cx: &Aws, id: &str) -> Result<BTreeMap<String, Route>> {
     let (mut routes, mut position) = (BTreeMap::new(), None);
     loop {

@@ -1,0 +1,160 @@
+//! The command line: one file a verb, and the only code that prints.
+//!
+//! Results (plans, outputs, JSON) go to stdout; progress, prompts, warnings and errors to stderr.
+
+mod deploy;
+mod destroy;
+mod explain;
+mod graph;
+mod key;
+mod outputs;
+mod plan;
+mod progress;
+mod run;
+mod screen;
+mod show_plan;
+mod smoke_test;
+mod status;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// How a run ended, for scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Done = 0,
+    Failed = 1,
+    /// Only with `--detailed-exitcode`.
+    Differences = 2,
+    /// Some things were changed and some were not.
+    PartlyDone = 3,
+    SmokeTestFailed = 5,
+    /// Something is missing or wrong; nothing was changed.
+    Preflight = 6,
+    Usage = 64,
+    Interrupted = 130,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 done · 1 failed · 2 differences (only with --detailed-exitcode) · 3 partly done, run again
+  5 smoke test failed · 6 preflight failed, nothing was changed · 64 usage · 130 interrupted";
+
+/// States the stack in Rust, shows the difference to AWS, and makes it so.
+#[derive(Debug, Parser)]
+#[command(name = "deployer", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Flags that every verb takes, before or after it.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Which stage of the API: its own copy of everything
+    #[arg(long, global = true, default_value = "dev", env = "STAGE", value_name = "NAME")]
+    pub stage: String,
+    /// AWS region, instead of the environment's or the profile's
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Profile of the AWS configuration files
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The local cloud instead of AWS (see `cargo xtask local`)
+    #[arg(long, global = true)]
+    pub local: bool,
+    /// Where `cargo xtask package` left the zips
+    #[arg(long, global = true, default_value = "target/lambda", value_name = "DIR")]
+    pub packages: PathBuf,
+    /// Results as JSON on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Don't ask
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Show more: once, what is unchanged; twice, every call to AWS
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Show results and errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Colours and moving lines
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    pub color: Color,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show what a deploy would change; never writes
+    #[command(alias = "diff", after_help = plan::EXAMPLES)]
+    Plan(plan::Args),
+    /// Make it so: plan, ask, apply
+    #[command(after_help = deploy::EXAMPLES)]
+    Deploy(deploy::Args),
+    /// Delete everything that bears the tags of this app and stage
+    #[command(after_help = destroy::EXAMPLES)]
+    Destroy,
+    /// Call every endpoint as its users would, and see that it keeps its promise
+    #[command(after_help = smoke_test::EXAMPLES)]
+    SmokeTest(smoke_test::Args),
+    /// Say what is live, since when, and whether it has drifted
+    #[command(after_help = status::EXAMPLES)]
+    Status,
+    /// Print the URL and what else others need to know
+    #[command(after_help = outputs::EXAMPLES)]
+    Outputs,
+    /// Print the API key's value; nothing else ever does
+    #[command(subcommand, after_help = key::EXAMPLES)]
+    Key(key::Verb),
+    /// Draw what exists and what uses what, as Mermaid
+    Graph,
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  deployer completions bash > ~/.local/share/bash-completion/completions/deployer")]
+    Completions { shell: clap_complete::Shell },
+}
+
+/// Parses, runs, and says how it ended. Everything that can go wrong is printed in here.
+pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let asked = [ErrorKind::DisplayHelp, ErrorKind::DisplayVersion].contains(&error.kind());
+            return if asked { Exit::Done } else { Exit::Usage };
+        }
+    };
+    let common = &cli.common;
+    screen::choose_colors(common.color);
+    let result = match &cli.verb {
+        Verb::Plan(args) => plan::run(common, args).await,
+        Verb::Deploy(args) => deploy::run(common, args).await,
+        Verb::Destroy => destroy::run(common).await,
+        Verb::SmokeTest(args) => smoke_test::run(common, args).await,
+        Verb::Status => status::run(common).await,
+        Verb::Outputs => outputs::run(common).await,
+        Verb::Key(key::Verb::Show) => key::show(common).await,
+        Verb::Graph => graph::run(common),
+        Verb::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "deployer", &mut script);
+            screen::result(String::from_utf8_lossy(&script).trim_end());
+            Ok(Exit::Done)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        explain::print(&error, common);
+        explain::exit(&error)
+    })
+}

@@ -1,0 +1,54 @@
+//! `deployer plan`: what a deploy would change.
+
+use super::explain::Preflight;
+use super::run::{Surveyed, connect, load_release, mind_interrupts, survey};
+use super::screen::{result, say};
+use super::{Common, Exit, show_plan};
+use crate::engine::Plan;
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  deployer plan                               against AWS, with the usual credentials
+  deployer plan --local                       against the local cloud
+  deployer plan --out dev.plan.json           save it; `deployer deploy dev.plan.json` does just that
+  deployer plan --detailed-exitcode --quiet   for scripts: 0 nothing to do, 2 differences";
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Exit with 2 when there are differences
+    #[arg(long)]
+    detailed_exitcode: bool,
+    /// Save the plan, for `deploy FILE`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
+    let release = load_release(common)?;
+    let aws = connect(common).await?;
+    let Surveyed { plan, .. } = survey(common, &aws, &release, &mind_interrupts()).await?;
+    if common.json {
+        result(serde_json::to_string_pretty(&plan)?);
+    } else {
+        let text = show_plan::show(&plan, common.verbose > 0);
+        let gap = if text.is_empty() { "" } else { "\n" };
+        result(format!("{text}{gap}{}", show_plan::summary(&plan)));
+    }
+    if let Some(file) = &args.out {
+        save(&plan, file).context(Preflight)?;
+        if !common.quiet {
+            say(format!("saved; to do just this: deployer deploy {}", file.display()));
+        }
+    }
+    match args.detailed_exitcode && !plan.is_empty() {
+        true => Ok(Exit::Differences),
+        false => Ok(Exit::Done),
+    }
+}
+
+fn save(plan: &Plan, file: &PathBuf) -> Result<()> {
+    let text = serde_json::to_string_pretty(plan)? + "\n";
+    std::fs::write(file, text).with_context(|| format!("saving the plan to {}", file.display()))
+}

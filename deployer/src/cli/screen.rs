@@ -1,0 +1,68 @@
+//! Printing: where things go, in which colours, and whether anybody is there to ask.
+
+use super::Color;
+use anstyle::{AnsiColor, Style};
+use std::fmt::Display;
+use std::io::{BufRead, IsTerminal, Write};
+use std::time::Duration;
+
+pub const GOOD: Style = AnsiColor::Green.on_default();
+pub const CHANGED: Style = AnsiColor::Yellow.on_default();
+pub const BAD: Style = AnsiColor::Red.on_default();
+pub const DIM: Style = Style::new().dimmed();
+pub const BOLD: Style = Style::new().bold();
+
+pub fn choose_colors(color: Color) {
+    match color {
+        Color::Auto => {} // anstream looks at the terminal, NO_COLOR and CLICOLOR itself
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+}
+
+/// Text in a style; stripped again where colours aren't wanted.
+pub fn paint(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// A result, for people or programs to read. A closed pipe is the reader's choice, not an error.
+pub fn result(text: impl Display) {
+    let mut out = anstream::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Anything that isn't a result.
+pub fn say(text: impl Display) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// True when a person sits at both ends.
+pub fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks, and waits for a line. None when the input has ended.
+pub fn ask(question: impl Display) -> Option<String> {
+    let mut err = anstream::stderr().lock();
+    let _ = write!(err, "{question} ").and_then(|()| err.flush());
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(read) if read > 0 => Some(line.trim().to_owned()),
+        _ => None,
+    }
+}
+
+/// "840 ms", "12.3 s", "2 min 05 s".
+pub fn time(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        1..60 => format!("{seconds:.1} s"),
+        whole => format!("{} min {:02} s", whole / 60, whole % 60),
+    }
+}
+
+/// "3 functions", "1 role".
+pub fn count(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}

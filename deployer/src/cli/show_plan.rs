@@ -1,0 +1,84 @@
+//! A plan, for people.
+
+use super::screen::{BAD, BOLD, CHANGED, DIM, GOOD, count, paint};
+use crate::engine::{Action, Change, Plan, Step};
+use serde_json::Value;
+use std::fmt::Write;
+
+/// The plan as text, property by property; with `unchanged`, also what stays as it is.
+pub fn show(plan: &Plan, unchanged: bool) -> String {
+    let mut text = String::new();
+    for step in &plan.steps {
+        if step.action == Action::Keep && !unchanged {
+            continue;
+        }
+        let (sign, style) = match step.action {
+            Action::Create => ("+", GOOD),
+            Action::Update => ("~", CHANGED),
+            Action::Delete => ("-", BAD),
+            Action::Keep => ("=", DIM),
+        };
+        let word = word(step.action);
+        let id = step.id.as_ref().filter(|id| *id != &step.name);
+        let id = id.map(|id| paint(DIM, format!("  {id}"))).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{} {} {}{id}  {}",
+            paint(style, sign),
+            step.kind,
+            paint(BOLD, &step.name),
+            paint(style, word),
+        );
+        changes(&mut text, step);
+    }
+    text
+}
+
+/// "12 to create, 1 to update, 0 to delete; 3 unchanged".
+pub fn summary(plan: &Plan) -> String {
+    let parts: Vec<String> = [(Action::Create, GOOD), (Action::Update, CHANGED), (Action::Delete, BAD)]
+        .into_iter()
+        .map(|(action, style)| (plan.count(action), action, style))
+        .filter(|(number, ..)| *number > 0)
+        .map(|(number, action, style)| paint(style, format!("{number} {}", word(action))))
+        .collect();
+    match parts.is_empty() {
+        true => format!("nothing to do; {} as wanted", count(plan.steps.len(), "resource")),
+        false => format!("{}; {} unchanged", parts.join(", "), plan.count(Action::Keep)),
+    }
+}
+
+fn word(action: Action) -> &'static str {
+    match action {
+        Action::Create => "to create",
+        Action::Update => "to update",
+        Action::Delete => "to delete",
+        Action::Keep => "unchanged",
+    }
+}
+
+fn changes(text: &mut String, step: &Step) {
+    let width = step.changes.iter().map(|change| change.path.chars().count()).max().unwrap_or(0);
+    for Change { path, from, to } in &step.changes {
+        let path = format!("{path:<width$}", width = width.min(48));
+        let _ = match (from, to) {
+            (None, Some(to)) => writeln!(text, "    {path}  {}", value(to)),
+            (Some(from), None) => {
+                writeln!(text, "    {path}  {} → {}", value(from), paint(DIM, "(removed)"))
+            }
+            (Some(from), Some(to)) => {
+                writeln!(text, "    {path}  {} → {}", paint(DIM, value(from)), value(to))
+            }
+            (None, None) => Ok(()),
+        };
+    }
+}
+
+/// Strings without quotes unless they need them; lists of one as their one.
+fn value(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.is_empty() || text.trim() != text => format!("{text:?}"),
+        Value::String(text) => text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,114 @@
+//! What an endpoint promises its callers: the table in `stack.rs` is written with this, smoke
+//! tests check it.
+
+use crate::release::Release;
+use serde_json::Value;
+
+/// One route and what it answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    pub method: &'static str,
+    pub path: &'static str,
+    /// The binary in `functions/src/bin` that answers it.
+    pub function: &'static str,
+    /// Whether the function is told `VERSION` and `GIT_SHA`.
+    pub knows_release: bool,
+    pub content_type: &'static str,
+    pub body: &'static str,
+}
+
+/// `GET path`, answered by a function.
+pub const fn get(path: &'static str, function: &'static str) -> Endpoint {
+    Endpoint {
+        method: "GET",
+        path,
+        function,
+        knows_release: false,
+        content_type: "application/json",
+        body: "\"$ANY\"",
+    }
+}
+
+impl Endpoint {
+    /// The function gets `VERSION` and `GIT_SHA`, and so a new version with every commit.
+    pub const fn knows_release(self) -> Self {
+        Self { knows_release: true, ..self }
+    }
+
+    pub const fn of_type(self, content_type: &'static str) -> Self {
+        Self { content_type, ..self }
+    }
+
+    /// The JSON that it answers with 200.
+    pub const fn answers(self, body: &'static str) -> Self {
+        Self { body, ..self }
+    }
+
+    /// Says what is wrong with a body, if anything.
+    pub fn check_body(&self, body: &str, release: &Release) -> Result<(), String> {
+        let Ok(is) = serde_json::from_str::<Value>(body) else {
+            return Err("the body is not JSON".to_owned());
+        };
+        let promise = (self.body)
+            .replace("$VERSION", &release.version)
+            .replace("$GIT_SHA", &release.git_sha);
+        let wanted: Value = serde_json::from_str(&promise)
+            .map_err(|error| format!("its line in stack.rs is not JSON: {error}"))?;
+        matches("body", &wanted, &is)
+    }
+}
+
+fn matches(path: &str, wanted: &Value, is: &Value) -> Result<(), String> {
+    match (wanted, is) {
+        (Value::String(any), _) if any == "$ANY" => Ok(()),
+        (Value::Object(wanted), Value::Object(is)) => {
+            if let Some(extra) = is.keys().find(|key| !wanted.contains_key(*key)) {
+                return Err(format!("{path}.{extra} is not part of the promise"));
+            }
+            for (key, wanted) in wanted {
+                let path = format!("{path}.{key}");
+                let is = is.get(key).ok_or_else(|| format!("{path} is missing"))?;
+                matches(&path, wanted, is)?;
+            }
+            Ok(())
+        }
+        (Value::Array(wanted), Value::Array(is)) if wanted.len() == is.len() => {
+            let pairs = wanted.iter().zip(is).enumerate();
+            pairs.into_iter().try_for_each(|(i, (w, is))| matches(&format!("{path}[{i}]"), w, is))
+        }
+        _ if wanted == is => Ok(()),
+        _ => Err(format!("{path} is {is}, not {wanted}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const METADATA: Endpoint = get("/metadata", "metadata")
+        .answers(r#"{"app": [{"version": "$VERSION", "sha": "$GIT_SHA", "more": "$ANY"}]}"#);
+
+    fn check(body: &str) -> Result<(), String> {
+        METADATA.check_body(body, &Release::stated("1.2.3", "abc"))
+    }
+
+    #[test]
+    fn a_kept_promise_passes() {
+        check(r#"{"app":[{"sha":"abc","version":"1.2.3","more":{"x":1}}]}"#).unwrap();
+    }
+
+    #[test]
+    fn a_broken_promise_is_named() {
+        for (body, says) in [
+            ("<html>", "not JSON"),
+            (r#"{"app":[{"sha":"abc","version":"1.2.4","more":0}]}"#, "body.app[0].version is"),
+            (r#"{"app":[{"sha":"abc","version":"1.2.3"}]}"#, "body.app[0].more is missing"),
+            (r#"{"app":[],"x":1}"#, "body.x is not part"),
+            (r#"{"app":[]}"#, "body.app is []"),
+            ("[]", "body is []"),
+        ] {
+            let error = check(body).unwrap_err();
+            assert!(error.contains(says), "{body}: {error}");
+        }
+    }
+}

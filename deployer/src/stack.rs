@@ -1,0 +1,190 @@
+//! THE ARCHITECTURE, on one screen: what exists, and what uses what.
+//!
+//! To add an endpoint, write its handler (`functions/src/bin/NAME.rs`) and a line in [`ENDPOINTS`].
+
+use crate::aws::Aws;
+use crate::contract::{Endpoint, get};
+use crate::engine::{Graph, Handle, Value};
+use crate::env::Env;
+use crate::release::Release;
+use crate::resources::*;
+use std::collections::BTreeMap;
+
+/// The first part of every name. A fork changes this one line.
+pub const APP: &str = "ops-api";
+
+/// Every endpoint: its route, the function that answers it, and what it must answer. Smoke tests
+/// hold it to that; `$VERSION` and `$GIT_SHA` are those that were deployed, `$ANY` is anything.
+pub const ENDPOINTS: &[Endpoint] = &[
+    get("/", "root").answers(r#"{"message": "Hello, World!"}"#),
+    get("/health", "health").knows_release().of_type("application/health+json").answers(
+        r#"{"status": "pass", "version": "$VERSION", "releaseId": "$GIT_SHA", "checks": "$ANY"}"#,
+    ),
+    get("/metadata", "metadata").knows_release().answers(
+        r#"{"myapplication": [{"version": "$VERSION",
+            "description": "pre-interview technical test", "lastcommitsha": "$GIT_SHA"}]}"#,
+    ),
+];
+
+const LOG_RETENTION_DAYS: i32 = 14;
+const MEMORY_MB: i32 = 256;
+const TIMEOUT_SECONDS: i32 = 5;
+/// For all callers together, a second and at once.
+const STAGE_LIMIT: (f64, i32) = (100.0, 200);
+/// For one key, a second and at once; and in a month.
+const KEY_LIMIT: (f64, i32) = (50.0, 100);
+const KEY_QUOTA: i32 = 1_000_000;
+
+/// The graph, and what a deploy's end has to tell.
+pub struct Stack {
+    pub graph: Graph<Aws>,
+    pub api: Handle<ApiId>,
+}
+
+/// What stage `env` needs to run `release`. No IO: names follow from `env`, the rest from use.
+pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> Stack {
+    let mut graph = Graph::new();
+
+    let e = env.clone();
+    let bucket = graph.add(move |_| Bucket::private(e.bucket(), &e.partition));
+
+    let name = env.parameter("api-key");
+    let key_value = graph.add(move |_| SecretParameter::new(name.clone()));
+
+    let (e, value) = (env.clone(), key_value.clone());
+    let key = graph.add(move |link| ApiKey {
+        name: e.name(),
+        enabled: true,
+        value: link.to(&value),
+    });
+
+    let mut functions: BTreeMap<&str, Handle<AliasArn>> = BTreeMap::new();
+    for endpoint in endpoints {
+        // Several routes may share a function.
+        let declare = || function(&mut graph, env, release, &bucket, endpoint);
+        functions.entry(endpoint.function).or_insert_with(declare);
+    }
+
+    // Routes need only the functions' names, so the API is made while Lambda prepares them.
+    let (e, aliases) = (env.clone(), functions.clone());
+    let api = graph.add(move |link| RestApi {
+        name: e.name(),
+        endpoint: "REGIONAL".to_owned(),
+        api_key_source: "HEADER".to_owned(),
+        routes: routes(&e, endpoints, |function| link.mention(&aliases[function])),
+    });
+
+    let permissions: Vec<Handle<()>> = functions
+        .iter()
+        .map(|(name, alias)| {
+            let (e, name, alias, api) = (env.clone(), env.function(name), alias.clone(), api.clone());
+            graph.add(move |link| {
+                let source_arn = link.to(&api).map(|api| e.invoke_arn(api.as_str()));
+                Permission::for_api(name.clone(), link.to(&alias), source_arn)
+            })
+        })
+        .collect();
+
+    // A route is served once its function answers, and no sooner.
+    let (e, in_api, aliases) = (env.clone(), api.clone(), functions.clone());
+    let stage = graph.add(move |link| {
+        permissions.iter().for_each(|permission| link.after(permission));
+        Stage {
+            api: link.to(&in_api),
+            name: e.stage.clone(),
+            deployment: routes_hash(&routes(&e, endpoints, |f| link.mention(&aliases[f]))),
+            rate: Some(STAGE_LIMIT.0),
+            burst: Some(STAGE_LIMIT.1),
+        }
+    });
+
+    let (e, of_api, of_stage) = (env.clone(), api.clone(), stage.clone());
+    let plan = graph.add(move |link| UsagePlan {
+        name: e.name(),
+        limits: Limits {
+            rate: KEY_LIMIT.0,
+            burst: KEY_LIMIT.1,
+            quota: KEY_QUOTA,
+            period: "MONTH".to_owned(),
+        },
+        stages: vec![stage_of(link.to(&of_api), link.to(&of_stage))],
+        keys: vec![link.to(&key)],
+    });
+
+    // What is deployed is written down when it is.
+    for (leaf, value) in [("version", &release.version), ("git-sha", &release.git_sha)] {
+        let (name, value, plan) = (env.parameter(leaf), value.clone(), plan.clone());
+        graph.add(move |link| {
+            link.after(&plan);
+            Parameter { name: name.clone(), value: value.clone() }
+        });
+    }
+    Stack { graph, api }
+}
+
+/// A function with what is its own: a log group, a role that may write there, a package.
+fn function(
+    graph: &mut Graph<Aws>,
+    env: &Env,
+    release: &Release,
+    bucket: &Handle<BucketName>,
+    endpoint: &'static Endpoint,
+) -> Handle<AliasArn> {
+    let short = endpoint.function;
+    let name = env.log_group(short);
+    let log_group = graph.add(move |_| LogGroup {
+        name: name.clone(),
+        retention_days: Some(LOG_RETENTION_DAYS),
+    });
+
+    let e = env.clone();
+    let role = graph.add(move |_| {
+        Role::for_function(e.role(short), &e.log_group_arn(&e.log_group(short)))
+    });
+
+    let (package, in_bucket) = (release.package(short), bucket.clone());
+    let artifact = graph.add(move |link| Artifact {
+        bucket: link.to(&in_bucket),
+        function: short.to_owned(),
+        package: package.clone(),
+    });
+
+    // The commit is only known to functions that tell it: it must not touch the others.
+    let environment: BTreeMap<String, String> = match endpoint.knows_release {
+        true => release.environment(),
+        false => BTreeMap::new(),
+    };
+    let (name, code, arch) =
+        (env.function(short), release.package(short).code_sha256, release.arch.clone());
+    let bucket = bucket.clone();
+    graph.add(move |link| Function {
+        name: name.clone(),
+        config: Config {
+            description: format!("{} {}", endpoint.method, endpoint.path),
+            role: link.to(&role),
+            log_group: link.to(&log_group),
+            runtime: "provided.al2023".to_owned(),
+            handler: "bootstrap".to_owned(),
+            architecture: arch.clone(),
+            memory_mb: MEMORY_MB,
+            timeout_seconds: TIMEOUT_SECONDS,
+            environment: environment.clone(),
+        },
+        code: code.clone(),
+        live: CURRENT.to_owned(),
+        bucket: link.to(&bucket),
+        artifact: link.to(&artifact),
+    })
+}
+
+fn routes(
+    env: &Env,
+    endpoints: &[Endpoint],
+    alias: impl Fn(&str) -> Value<AliasArn>,
+) -> BTreeMap<String, Route> {
+    let route = |endpoint: &Endpoint| {
+        let name = format!("{} {}", endpoint.method, endpoint.path);
+        (name, Route::to_function(env, alias(endpoint.function)))
+    };
+    endpoints.iter().map(route).collect()
+}
