@@ -14,6 +14,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -28,15 +29,36 @@ pub const LOCAL_ENDPOINT: &str = "http://127.0.0.1:4566";
 /// The region of the local cloud, where nobody should have to name one.
 const LOCAL_REGION: &str = "ap-southeast-2";
 
-/// Which account, and how to get in.
+/// Which account, and how to get in. By default as every AWS tool does: environment, profiles, SSO.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     pub region: Option<String>,
     pub profile: Option<String>,
-    /// The local cloud with dummy credentials instead of AWS.
-    pub local: bool,
+    /// The local cloud instead of AWS.
+    pub local: Option<Local>,
     /// Hears of every request: operation, time, and what went wrong.
     pub trace: Option<Trace>,
+    /// Stands between the SDK and the network: a recorder, or something that breaks requests.
+    pub http: Option<SharedHttpClient>,
+}
+
+/// The local cloud, where nobody needs credentials and an access key of twelve digits is an
+/// account of its own.
+#[derive(Clone, Debug)]
+pub struct Local {
+    pub endpoint: String,
+    pub access_key: String,
+}
+
+impl Default for Local {
+    /// Where `AWS_ENDPOINT_URL` says, or where `cargo xtask local up` puts it.
+    fn default() -> Self {
+        let endpoint = std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
+        Self {
+            endpoint: endpoint.unwrap_or_else(|| LOCAL_ENDPOINT.to_owned()),
+            access_key: "test".to_owned(),
+        }
+    }
 }
 
 pub type Trace = fn(&str, Duration, Option<&Failure>);
@@ -112,11 +134,7 @@ impl Aws {
     }
 }
 
-async fn call<T, E, F>(
-    pacer: &Pacer,
-    op: &'static str,
-    send: impl Fn() -> F,
-) -> Result<T, Failure>
+async fn call<T, E, F>(pacer: &Pacer, op: &'static str, send: impl Fn() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -124,10 +142,14 @@ where
     pacer.run(op, || async { send().await.map_err(|error| Failure::new(op, &error)) }).await
 }
 
-async fn load(access: &Access) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new()
+/// The client that reaches the network, without anything in between.
+pub fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
+        .build_https()
+}
+
+async fn load(access: &Access) -> SdkConfig {
     // A half-open connection would otherwise hang for ever: the SDK sets no read timeout.
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(4))
@@ -136,15 +158,14 @@ async fn load(access: &Access) -> SdkConfig {
     // The default grace of 5 s fails uploads over slow lines.
     let stalled = StalledStreamProtectionConfig::enabled().grace_period(Duration::from_secs(30));
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http)
+        .http_client(access.http.clone().unwrap_or_else(http_client))
         .timeout_config(timeouts)
         .stalled_stream_protection(stalled.build())
         .retry_config(RetryConfig::disabled());
-    if access.local {
-        let endpoint = std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
+    if let Some(Local { endpoint, access_key }) = &access.local {
         loader = loader
-            .endpoint_url(endpoint.unwrap_or_else(|| LOCAL_ENDPOINT.to_owned()))
-            .credentials_provider(Credentials::new("test", "test", None, None, "local"))
+            .endpoint_url(endpoint)
+            .credentials_provider(Credentials::new(access_key, "test", None, None, "local"))
             .region(Region::new(LOCAL_REGION));
     }
     if let Some(profile) = &access.profile {
@@ -299,7 +320,9 @@ pub fn random_key() -> Result<Secret> {
         getrandom::fill(&mut bytes).context("asking the operating system for randomness")?;
         // Bytes beyond the last whole alphabet would make some letters likelier: drop them.
         let fair = bytes.iter().filter(|&&byte| usize::from(byte) < 256 / 62 * 62);
-        key.extend(fair.map(|&byte| char::from(ALPHABET[usize::from(byte) % 62])).take(40 - key.len()));
+        key.extend(
+            fair.map(|&byte| char::from(ALPHABET[usize::from(byte) % 62])).take(40 - key.len()),
+        );
     }
     Ok(Secret::new(key))
 }

@@ -49,9 +49,8 @@ impl Endpoint {
         let Ok(is) = serde_json::from_str::<Value>(body) else {
             return Err("the body is not JSON".to_owned());
         };
-        let promise = (self.body)
-            .replace("$VERSION", &release.version)
-            .replace("$GIT_SHA", &release.git_sha);
+        let promise =
+            (self.body).replace("$VERSION", &release.version).replace("$GIT_SHA", &release.git_sha);
         let wanted: Value = serde_json::from_str(&promise)
             .map_err(|error| format!("its line in stack.rs is not JSON: {error}"))?;
         matches("body", &wanted, &is)

@@ -89,6 +89,15 @@ impl Env {
         )
     }
 
+    /// The alias that an integration calls, if it calls one as [`integration_uri`] says.
+    ///
+    /// [`integration_uri`]: Self::integration_uri
+    pub fn integrated<'a>(&self, uri: &'a str) -> Option<&'a str> {
+        let around = self.integration_uri("|");
+        let (before, after) = around.split_once('|')?;
+        uri.strip_prefix(before)?.strip_suffix(after)
+    }
+
     /// Every stage, method and path of an API, as a Lambda permission names its caller. This is
     /// the `execute-api` ARN, not the `apigateway` one.
     pub fn invoke_arn(&self, api_id: &str) -> String {
@@ -182,6 +191,8 @@ mod tests {
             env.role_arn(&env.role("root")),
             "arn:aws:iam::123456789012:role/ops-api/dev/ops-api-dev-root-ap-southeast-2"
         );
+        assert_eq!(env.integrated(&env.integration_uri("arn:x")), Some("arn:x"));
+        assert_eq!(env.integrated("arn:aws:elsewhere"), None);
         assert_eq!(env.gateway_arn("/apikeys/k"), "arn:aws:apigateway:ap-southeast-2::/apikeys/k");
     }
 

@@ -98,10 +98,14 @@ fn read<'a>(dir: &Path, functions: impl IntoIterator<Item = &'a str>) -> Result<
         std::io::ErrorKind::NotFound => anyhow!("there is no {}", path.display()),
         _ => anyhow!("{}: {error}", path.display()),
     })?;
-    let manifest: Manifest =
-        serde_json::from_str(&text).with_context(|| format!("{} is not a manifest", path.display()))?;
+    let manifest: Manifest = serde_json::from_str(&text)
+        .with_context(|| format!("{} is not a manifest", path.display()))?;
     if manifest.format_version != 1 {
-        bail!("{} has format {}, and this deployer reads 1", path.display(), manifest.format_version);
+        bail!(
+            "{} has format {}, and this deployer reads 1",
+            path.display(),
+            manifest.format_version
+        );
     }
     // They end up in SSM, in the functions' environment and in answers.
     let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
@@ -117,7 +121,10 @@ fn read<'a>(dir: &Path, functions: impl IntoIterator<Item = &'a str>) -> Result<
     for function in functions {
         let entry = manifest.packages.iter().find(|entry| entry.name == function);
         let Some(entry) = entry else {
-            bail!("the stack has function {function:?} and {} has no package of it", path.display());
+            bail!(
+                "the stack has function {function:?} and {} has no package of it",
+                path.display()
+            );
         };
         packages.insert(function.to_owned(), package(dir, entry)?);
     }
@@ -146,11 +153,7 @@ fn package(dir: &Path, entry: &Entry) -> Result<Package> {
             file.display()
         );
     }
-    Ok(Package {
-        sha256: hash,
-        code_sha256: entry.code_sha256.clone(),
-        file: Some(file),
-    })
+    Ok(Package { sha256: hash, code_sha256: entry.code_sha256.clone(), file: Some(file) })
 }
 
 fn base64_to_hex(text: &str) -> Option<String> {
@@ -166,7 +169,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn dir(name: &str, manifest: &Value) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("deployer-release-{}-{name}", std::process::id()));
+        let dir =
+            std::env::temp_dir().join(format!("deployer-release-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(dir.join("root.zip"), b"PK\x03\x04 a zip").unwrap();
         std::fs::write(dir.join("manifest.json"), manifest.to_string()).unwrap();

@@ -200,10 +200,7 @@ fn pause(rule: &Rule, failure: &Failure, tries: u32) -> Duration {
 
 /// Makes something whose name isn't unique without ever making it twice: looks before each try,
 /// and looks again when no answer came.
-pub async fn look_then_make<T, L, M>(
-    look: impl Fn() -> L,
-    make: impl Fn() -> M,
-) -> Result<T>
+pub async fn look_then_make<T, L, M>(look: impl Fn() -> L, make: impl Fn() -> M) -> Result<T>
 where
     L: Future<Output = Result<Option<T>>>,
     M: Future<Output = Result<T, Failure>>,

@@ -69,13 +69,14 @@ impl Verdict {
 
 /// All checks for a table of endpoints.
 pub fn checks(endpoints: &'static [Endpoint]) -> Vec<Check> {
-    let check = |name: String, path: &str, endpoint: Option<&'static Endpoint>, key, promise| Check {
-        name,
-        path: path.to_owned(),
-        function: endpoint.map(|endpoint| endpoint.function),
-        key,
-        promise,
-    };
+    let check =
+        |name: String, path: &str, endpoint: Option<&'static Endpoint>, key, promise| Check {
+            name,
+            path: path.to_owned(),
+            function: endpoint.map(|endpoint| endpoint.function),
+            key,
+            promise,
+        };
     let mut checks = vec![];
     for endpoint in endpoints {
         let Endpoint { method, path, .. } = endpoint;
@@ -113,7 +114,8 @@ pub async fn run_round(
         loop {
             let round = checks.iter().map(|check| ask(&client, url, key, release, check));
             let verdicts = futures_util::future::join_all(round).await;
-            let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed()).collect();
+            let failed: Vec<&Verdict> =
+                verdicts.iter().filter(|verdict| !verdict.passed()).collect();
             let Ok(mut state) = state.lock() else { return Ok(Some(verdicts)) };
             if let Some(first) = failed.first() {
                 let patience = match failed.iter().all(|verdict| verdict.may_pass()) {
@@ -139,7 +141,13 @@ pub async fn run_round(
     rounds.await
 }
 
-async fn ask(client: &Client, url: &str, key: &Secret, release: &Release, check: &Check) -> Verdict {
+async fn ask(
+    client: &Client,
+    url: &str,
+    key: &Secret,
+    release: &Release,
+    check: &Check,
+) -> Verdict {
     let request = client.get(format!("{url}{}", check.path));
     let request = match check.key {
         Key::Right => request.header("x-api-key", key.reveal()),
@@ -192,7 +200,10 @@ fn judge(
     let Some(endpoint) = check.promise else { return Ok(()) };
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if media_type != endpoint.content_type {
-        return Err(format!("content type {content_type:?} instead of {:?}", endpoint.content_type));
+        return Err(format!(
+            "content type {content_type:?} instead of {:?}",
+            endpoint.content_type
+        ));
     }
     endpoint.check_body(body, release)
 }

@@ -51,11 +51,11 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
     let name = env.parameter("api-key");
     let key_value = graph.add(move |_| SecretParameter::new(name.clone()));
 
-    let (e, value) = (env.clone(), key_value.clone());
+    let name = env.name();
     let key = graph.add(move |link| ApiKey {
-        name: e.name(),
+        name: name.clone(),
         enabled: true,
-        value: link.to(&value),
+        value: link.to(&key_value),
     });
 
     let mut functions: BTreeMap<&str, Handle<AliasArn>> = BTreeMap::new();
@@ -66,18 +66,19 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
     }
 
     // Routes need only the functions' names, so the API is made while Lambda prepares them.
-    let (e, aliases) = (env.clone(), functions.clone());
+    let (name, aliases) = (env.name(), functions.clone());
     let api = graph.add(move |link| RestApi {
-        name: e.name(),
+        name: name.clone(),
         endpoint: "REGIONAL".to_owned(),
         api_key_source: "HEADER".to_owned(),
-        routes: routes(&e, endpoints, |function| link.mention(&aliases[function])),
+        routes: routes(endpoints, |function| link.mention(&aliases[function])),
     });
 
     let permissions: Vec<Handle<()>> = functions
         .iter()
         .map(|(name, alias)| {
-            let (e, name, alias, api) = (env.clone(), env.function(name), alias.clone(), api.clone());
+            let (e, name, alias, api) =
+                (env.clone(), env.function(name), alias.clone(), api.clone());
             graph.add(move |link| {
                 let source_arn = link.to(&api).map(|api| e.invoke_arn(api.as_str()));
                 Permission::for_api(name.clone(), link.to(&alias), source_arn)
@@ -86,21 +87,21 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
         .collect();
 
     // A route is served once its function answers, and no sooner.
-    let (e, in_api, aliases) = (env.clone(), api.clone(), functions.clone());
+    let (name, in_api, aliases) = (env.stage.clone(), api.clone(), functions.clone());
     let stage = graph.add(move |link| {
         permissions.iter().for_each(|permission| link.after(permission));
         Stage {
             api: link.to(&in_api),
-            name: e.stage.clone(),
-            deployment: routes_hash(&routes(&e, endpoints, |f| link.mention(&aliases[f]))),
+            name: name.clone(),
+            deployment: routes_hash(&routes(endpoints, |f| link.mention(&aliases[f]))),
             rate: Some(STAGE_LIMIT.0),
             burst: Some(STAGE_LIMIT.1),
         }
     });
 
-    let (e, of_api, of_stage) = (env.clone(), api.clone(), stage.clone());
+    let (name, of_api, of_stage) = (env.name(), api.clone(), stage.clone());
     let plan = graph.add(move |link| UsagePlan {
-        name: e.name(),
+        name: name.clone(),
         limits: Limits {
             rate: KEY_LIMIT.0,
             burst: KEY_LIMIT.1,
@@ -132,15 +133,12 @@ fn function(
 ) -> Handle<AliasArn> {
     let short = endpoint.function;
     let name = env.log_group(short);
-    let log_group = graph.add(move |_| LogGroup {
-        name: name.clone(),
-        retention_days: Some(LOG_RETENTION_DAYS),
-    });
+    let log_group = graph
+        .add(move |_| LogGroup { name: name.clone(), retention_days: Some(LOG_RETENTION_DAYS) });
 
     let e = env.clone();
-    let role = graph.add(move |_| {
-        Role::for_function(e.role(short), &e.log_group_arn(&e.log_group(short)))
-    });
+    let role = graph
+        .add(move |_| Role::for_function(e.role(short), &e.log_group_arn(&e.log_group(short))));
 
     let (package, in_bucket) = (release.package(short), bucket.clone());
     let artifact = graph.add(move |link| Artifact {
@@ -178,13 +176,12 @@ fn function(
 }
 
 fn routes(
-    env: &Env,
     endpoints: &[Endpoint],
     alias: impl Fn(&str) -> Value<AliasArn>,
 ) -> BTreeMap<String, Route> {
     let route = |endpoint: &Endpoint| {
         let name = format!("{} {}", endpoint.method, endpoint.path);
-        (name, Route::to_function(env, alias(endpoint.function)))
+        (name, Route::to_function(alias(endpoint.function)))
     };
     endpoints.iter().map(route).collect()
 }

@@ -55,7 +55,8 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         say(show_plan::show(&plan, common.verbose > 0));
     }
     if !common.yes {
-        let question = format!("{}. Deploy to stage {}? [y/N]", show_plan::summary(&plan), common.stage);
+        let question =
+            format!("{}. Deploy to stage {}? [y/N]", show_plan::summary(&plan), common.stage);
         let answer = ask(question).unwrap_or_default().to_lowercase();
         if answer != "y" && answer != "yes" {
             say("nothing was changed");
@@ -108,7 +109,9 @@ fn check_same(saved: &Plan, now: &Plan, file: &Path) -> Result<()> {
     }
     if saved.steps != now.steps {
         let titles = saved.disagreements(now).join(", ");
-        bail!("{file} is out of date: since it was saved, something else is to be done with {titles}");
+        bail!(
+            "{file} is out of date: since it was saved, something else is to be done with {titles}"
+        );
     }
     Ok(())
 }

@@ -59,7 +59,10 @@ pub async fn run(common: &Common) -> Result<Exit> {
     }
     if !common.quiet {
         let gone = count(report.done.len(), "resource");
-        say(paint(GOOD, format!("destroyed: {gone} in {}; nothing remains", time(started.elapsed()))));
+        say(paint(
+            GOOD,
+            format!("destroyed: {gone} in {}; nothing remains", time(started.elapsed())),
+        ));
     }
     Ok(Exit::Done)
 }

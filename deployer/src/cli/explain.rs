@@ -82,7 +82,14 @@ fn one(error: &Error, common: &Common) {
     let doing = if parts.is_empty() { "asking AWS".to_owned() } else { parts.join(": ") };
     say(format!("{} {doing}", paint(BAD, "error:")));
     if let Some(failure) = failure {
-        say(format!("  aws said: {failure}"));
+        // Without a status it wasn't AWS that spoke, and the SDK tells all that it tried.
+        match failure.status {
+            Some(_) => say(format!("  aws said: {failure}")),
+            None => {
+                let text = failure.to_string();
+                say(format!("  {}", text.lines().next().unwrap_or_default()));
+            }
+        }
     }
     let (cause, next) = advise(error, failure, common);
     if !cause.is_empty() {
@@ -130,10 +137,21 @@ fn of_aws(failure: &Failure, common: &Common) -> (String, String) {
     let owned = |cause: &str, next: &str| (cause.to_owned(), next.to_owned());
     let is = |codes: &[&str]| failure.code.as_deref().is_some_and(|code| codes.contains(&code));
     let says = |texts: &[&str]| texts.iter().any(|text| failure.says(text));
-    if is(&["ExpiredToken", "ExpiredTokenException", "RequestExpired"]) || says(&["SSO token", "token has expired"]) {
-        return owned("the credentials have expired", "aws sso login, or renew them as you got them; then run again");
+    if is(&["ExpiredToken", "ExpiredTokenException", "RequestExpired"])
+        || says(&["SSO token", "token has expired"])
+    {
+        return owned(
+            "the credentials have expired",
+            "aws sso login, or renew them as you got them; then run again",
+        );
     }
-    if is(&["InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSignatureException"]) {
+    if is(&[
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "InvalidSignatureException",
+    ]) {
         return owned(
             "the access key or its secret is wrong, or the region isn't enabled in the account",
             "check AWS_ACCESS_KEY_ID and AWS_PROFILE; `aws sts get-caller-identity` must work",
@@ -147,7 +165,10 @@ fn of_aws(failure: &Failure, common: &Common) -> (String, String) {
         return (cause, "have it added to the role or user, and run again".to_owned());
     }
     if is(&["LimitExceededException", "LimitExceeded"]) {
-        return owned("the account is full of these", "delete some, or ask AWS for a higher quota; then run again");
+        return owned(
+            "the account is full of these",
+            "delete some, or ask AWS for a higher quota; then run again",
+        );
     }
     if failure.status.is_none() {
         if says(&["no providers in chain", "credentials", "the credential provider"]) {
@@ -156,7 +177,8 @@ fn of_aws(failure: &Failure, common: &Common) -> (String, String) {
                 "aws configure, aws sso login, or AWS_PROFILE; for no AWS at all: --local",
             );
         }
-        let cause = "nothing answers at the endpoint: no network, a proxy, or a wrong AWS_ENDPOINT_URL";
+        let cause =
+            "nothing answers at the endpoint: no network, a proxy, or a wrong AWS_ENDPOINT_URL";
         let next = match common.local {
             true => "cargo xtask local up",
             false => "see that the network works, and run again",

@@ -23,9 +23,10 @@ pub fn run(common: &Common) -> Result<Exit> {
 
 /// The graph in Mermaid's language; an arrow points at what is used.
 pub fn mermaid(env: &Env) -> String {
-    let release = functions().fold(Release::stated("VERSION", "COMMIT"), |release, function| {
-        release.with_code(function, "")
-    });
+    let release =
+        functions().into_iter().fold(Release::stated("VERSION", "COMMIT"), |release, function| {
+            release.with_code(function, "")
+        });
     let graph = stack(env, &release, ENDPOINTS).graph;
     let mut text = "flowchart LR".to_owned();
     for (index, node) in graph.nodes().enumerate() {

@@ -121,7 +121,9 @@ enum Verb {
     /// Draw what exists and what uses what, as Mermaid
     Graph,
     /// Print completions for a shell
-    #[command(after_help = "Example:\n  deployer completions bash > ~/.local/share/bash-completion/completions/deployer")]
+    #[command(
+        after_help = "Example:\n  deployer completions bash > ~/.local/share/bash-completion/completions/deployer"
+    )]
     Completions { shell: clap_complete::Shell },
 }
 

@@ -51,9 +51,10 @@ impl Progress {
 
     fn start(&self, node: usize, title: &str, doing: &'static str) {
         let Some(moving) = &self.moving else { return };
-        let style = ProgressStyle::with_template("  {spinner:.dim} {prefix} {msg:.dim} {elapsed:.dim}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner())
-            .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ");
+        let style =
+            ProgressStyle::with_template("  {spinner:.dim} {prefix} {msg:.dim} {elapsed:.dim}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner())
+                .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ");
         let spinner = moving.add(ProgressBar::new_spinner().with_style(style));
         spinner.set_prefix(format!("{title:<width$}", width = self.width));
         spinner.set_message(doing);
@@ -91,7 +92,11 @@ impl Observer for Progress {
             Event::Failed(error) => {
                 self.finish(node);
                 let failed = paint(BAD, "failed");
-                self.line(&format!("  {} {padded}  {failed}: {}", paint(BAD, "✗"), error.root_cause()));
+                self.line(&format!(
+                    "  {} {padded}  {failed}: {}",
+                    paint(BAD, "✗"),
+                    error.root_cause()
+                ));
             }
         }
     }

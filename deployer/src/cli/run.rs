@@ -4,22 +4,22 @@ use super::explain::Preflight;
 use super::progress::Spinner;
 use super::screen::{DIM, paint, say, time};
 use super::{Common, Exit};
-use crate::aws::{Access, Aws, Failure};
+use crate::aws::{Access, Aws, Failure, Local};
 use crate::engine::{Plan, Silent, Stop, Survey};
 use crate::env::Env;
 use crate::release::Release;
 use crate::resources::{api_id, fact, kinds, served_code};
 use crate::stack::{APP, ENDPOINTS, Stack, stack};
 use anyhow::{Context, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 static KINDS: LazyLock<Vec<crate::engine::Kind<Aws>>> = LazyLock::new(kinds);
 
-/// The short names of all functions in the table of endpoints.
-pub fn functions() -> impl Iterator<Item = &'static str> {
-    ENDPOINTS.iter().map(|endpoint| endpoint.function)
+/// The short names of all functions in the table of endpoints, each once.
+pub fn functions() -> BTreeSet<&'static str> {
+    ENDPOINTS.iter().map(|endpoint| endpoint.function).collect()
 }
 
 /// Connects, and says where to: the first line of every run.
@@ -27,8 +27,9 @@ pub async fn connect(common: &Common) -> Result<Aws> {
     let access = Access {
         region: common.region.clone(),
         profile: common.profile.clone(),
-        local: common.local,
+        local: common.local.then(Local::default),
         trace: (common.verbose >= 2).then_some(trace),
+        http: None,
     };
     let connecting = Aws::connect(&access, APP, &common.stage);
     let aws = connecting.await.context(Preflight)?;
@@ -75,7 +76,12 @@ pub struct Surveyed {
 }
 
 /// Reads everything that the stack declares, and everything that is left over.
-pub async fn survey(common: &Common, aws: &Aws, release: &Release, stop: &Stop) -> Result<Surveyed> {
+pub async fn survey(
+    common: &Common,
+    aws: &Aws,
+    release: &Release,
+    stop: &Stop,
+) -> Result<Surveyed> {
     let spinner = Spinner::new("reading what is live", common.quiet);
     let Stack { graph, api } = stack(&aws.env, release, ENDPOINTS);
     let survey = graph.survey(aws, &KINDS, stop, Arc::new(Silent)).await.context(Preflight)?;
@@ -118,7 +124,7 @@ pub async fn deployed(aws: &Aws) -> Result<Option<Deployed>> {
         api_id(aws),
         fact(aws, &version),
         fact(aws, &git_sha),
-        futures_util::future::try_join_all(functions().map(code)),
+        futures_util::future::try_join_all(functions().into_iter().map(code)),
     )?;
     let (Some(api), Some((version, _)), Some((git_sha, since))) = (api, version, git_sha) else {
         return Ok(None);

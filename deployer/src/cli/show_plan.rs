@@ -36,12 +36,13 @@ pub fn show(plan: &Plan, unchanged: bool) -> String {
 
 /// "12 to create, 1 to update, 0 to delete; 3 unchanged".
 pub fn summary(plan: &Plan) -> String {
-    let parts: Vec<String> = [(Action::Create, GOOD), (Action::Update, CHANGED), (Action::Delete, BAD)]
-        .into_iter()
-        .map(|(action, style)| (plan.count(action), action, style))
-        .filter(|(number, ..)| *number > 0)
-        .map(|(number, action, style)| paint(style, format!("{number} {}", word(action))))
-        .collect();
+    let parts: Vec<String> =
+        [(Action::Create, GOOD), (Action::Update, CHANGED), (Action::Delete, BAD)]
+            .into_iter()
+            .map(|(action, style)| (plan.count(action), action, style))
+            .filter(|(number, ..)| *number > 0)
+            .map(|(number, action, style)| paint(style, format!("{number} {}", word(action))))
+            .collect();
     match parts.is_empty() {
         true => format!("nothing to do; {} as wanted", count(plan.steps.len(), "resource")),
         false => format!("{}; {} unchanged", parts.join(", "), plan.count(Action::Keep)),
@@ -78,7 +79,9 @@ fn changes(text: &mut String, step: &Step) {
 fn value(value: &Value) -> String {
     match value {
         Value::String(text) if text.is_empty() || text.trim() != text => format!("{text:?}"),
-        Value::String(text) => text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'"),
+        Value::String(text) => {
+            text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
+        }
         other => other.to_string(),
     }
 }

@@ -63,12 +63,14 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
 }
 
 fn table(verdicts: &[Verdict]) {
+    let width =
+        verdicts.iter().map(|verdict| verdict.check.name.chars().count()).max().unwrap_or(0);
     for verdict in verdicts {
         let Check { name, .. } = &verdict.check;
         let (mark, style) = if verdict.passed() { ("✓ pass", GOOD) } else { ("✗ FAIL", BAD) };
         let status = verdict.status.map_or("---".to_owned(), |status| status.to_string());
         let millis = paint(DIM, format!("{:>5} ms", verdict.milliseconds));
-        result(format!("{}  {name:<28} {status}  {millis}", paint(style, mark)));
+        result(format!("{}  {name:<width$}  {status}  {millis}", paint(style, mark)));
     }
     let passed = verdicts.iter().filter(|verdict| verdict.passed()).count();
     let style = if passed == verdicts.len() { GOOD } else { BAD };
@@ -85,7 +87,9 @@ fn tell(verdict: &Verdict, url: &str, aws: &Aws) {
         say(format!("  answer: {status} {}", verdict.body));
     }
     let look = match (verdict.status, function) {
-        (Some(200..=299 | 403), _) | (_, None) => "cargo xtask plan, for what isn't as wanted".to_owned(),
+        (Some(200..=299 | 403), _) | (_, None) => {
+            "cargo xtask plan, for what isn't as wanted".to_owned()
+        }
         (_, Some(function)) => format!("the log group {}", aws.env.log_group(function)),
     };
     say(format!("  look at: {look}"));

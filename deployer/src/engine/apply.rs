@@ -1,6 +1,6 @@
 //! Carrying a plan out: the same walk again, now changing things.
 
-use super::{Action, Outcome, Observer, PARALLEL, Step, Stop, Survey, walk};
+use super::{Action, Observer, Outcome, PARALLEL, Step, Stop, Survey, walk};
 use anyhow::{Context, Error};
 use std::collections::BTreeSet;
 use std::sync::Arc;

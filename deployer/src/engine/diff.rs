@@ -19,7 +19,7 @@ pub struct Change {
 /// What must change for `live` to become `wanted`, in alphabetical order.
 ///
 /// Objects are compared key by key; everything else, lists included, as a whole: half a policy
-/// statement helps nobody. `null` and a missing property are the same.
+/// statement helps nobody. Nothing, `null`, an empty list and an empty object are the same.
 pub fn diff(live: &Value, wanted: &Value) -> Vec<Change> {
     let mut changes = Vec::new();
     compare(String::new(), Some(live), Some(wanted), &mut changes);
@@ -27,16 +27,16 @@ pub fn diff(live: &Value, wanted: &Value) -> Vec<Change> {
 }
 
 fn compare(path: String, live: Option<&Value>, wanted: Option<&Value>, changes: &mut Vec<Change>) {
-    let live = live.filter(|value| !value.is_null());
-    let wanted = wanted.filter(|value| !value.is_null());
+    let live = live.filter(|value| !is_nothing(value));
+    let wanted = wanted.filter(|value| !is_nothing(value));
     if live == wanted {
         return;
     }
     let nothing = serde_json::Map::new();
     let (left, right) = match (live, wanted) {
         (Some(Value::Object(left)), Some(Value::Object(right))) => (left, right),
-        (Some(Value::Object(left)), None) if !left.is_empty() => (left, &nothing),
-        (None, Some(Value::Object(right))) if !right.is_empty() => (&nothing, right),
+        (Some(Value::Object(left)), None) => (left, &nothing),
+        (None, Some(Value::Object(right))) => (&nothing, right),
         _ => {
             changes.push(Change { path, from: live.cloned(), to: wanted.cloned() });
             return;
@@ -45,6 +45,15 @@ fn compare(path: String, live: Option<&Value>, wanted: Option<&Value>, changes: 
     let gone = left.keys().filter(|key| !right.contains_key(*key));
     for key in right.keys().chain(gone) {
         compare(join(&path, key), left.get(key), right.get(key), changes);
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
     }
 }
 

@@ -85,7 +85,8 @@ where
                 let changes = diff(&serde_json::Value::Null, &serde_json::to_value(&wanted)?);
                 return Ok(Finding { id: None, owner: Owner::Ours, changes });
             };
-            let changes = diff(&serde_json::to_value(&live.props)?, &serde_json::to_value(&wanted)?);
+            let changes =
+                diff(&serde_json::to_value(&live.props)?, &serde_json::to_value(&wanted)?);
             let finding = Finding { id: Some(live.id.clone()), owner: live.owner.clone(), changes };
             self.publish(live.output.clone());
             let _ = self.live.set(live);
@@ -106,4 +107,3 @@ where
         })
     }
 }
-

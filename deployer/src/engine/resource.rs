@@ -26,7 +26,8 @@ pub trait Resource<C: Sync>: Serialize + Sized + Send + Sync + 'static {
     }
 
     /// What is there now under this name. Never writes.
-    fn read(&self, cx: &C) -> impl Future<Output = Result<Option<Live<Self, Self::Output>>>> + Send;
+    fn read(&self, cx: &C)
+    -> impl Future<Output = Result<Option<Live<Self, Self::Output>>>> + Send;
 
     /// Makes it. Everything it uses is there. Finds and finishes what an earlier try left behind.
     fn create(&self, cx: &C) -> impl Future<Output = Result<Self::Output>> + Send;

@@ -2,7 +2,9 @@
 
 use super::node::{Finding, Node};
 use super::plan::FORMAT_VERSION;
-use super::{Action, Graph, Kind, Observer, Outcome, Owned, Owner, PARALLEL, Plan, Step, Stop, walk};
+use super::{
+    Action, Graph, Kind, Observer, Outcome, Owned, Owner, PARALLEL, Plan, Step, Stop, walk,
+};
 use anyhow::{Context, Error, Result, anyhow, bail};
 use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};

@@ -97,11 +97,7 @@ impl Resource<Aws> for ApiKey {
             owner: owner(&cx.env, &key.tags),
             output: ApiKeyId(key.id.clone()),
             id: key.id,
-            props: Self {
-                name: key.name,
-                enabled: key.enabled,
-                value: key.value.into(),
-            },
+            props: Self { name: key.name, enabled: key.enabled, value: key.value.into() },
         }))
     }
 

@@ -62,23 +62,17 @@ impl Bucket {
     async fn put_policy(&self, cx: &Aws) -> Result<(), Failure> {
         let request = || {
             let request = cx.s3.put_bucket_policy().bucket(&self.name);
-            request
-                .expected_bucket_owner(&cx.env.account)
-                .policy(self.policy.to_string())
-                .send()
+            request.expected_bucket_owner(&cx.env.account).policy(self.policy.to_string()).send()
         };
         cx.call("s3:PutBucketPolicy", request).await.map(drop)
     }
 }
 
 async fn tags(cx: &Aws, bucket: &str) -> Result<Tags> {
-    let request = || {
-        cx.s3.get_bucket_tagging().bucket(bucket).expected_bucket_owner(&cx.env.account).send()
-    };
+    let request =
+        || cx.s3.get_bucket_tagging().bucket(bucket).expected_bucket_owner(&cx.env.account).send();
     match cx.call("s3:GetBucketTagging", request).await {
-        Ok(answer) => {
-            Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
-        }
+        Ok(answer) => Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect()),
         Err(failure) if failure.is("NoSuchTagSet") || failure.is_missing() => Ok(Tags::new()),
         Err(failure) => Err(failure.into()),
     }
@@ -146,11 +140,7 @@ impl Resource<Aws> for Bucket {
         let (tags, blocked, policy) =
             tokio::join!(tags(cx, name), is_blocked(cx, name), policy(cx, name));
         let tags = tags?;
-        let props = Self {
-            name: name.clone(),
-            public_access_blocked: blocked?,
-            policy: policy?,
-        };
+        let props = Self { name: name.clone(), public_access_blocked: blocked?, policy: policy? };
         Ok(live(owner(&cx.env, &tags), props))
     }
 
@@ -194,9 +184,8 @@ impl Resource<Aws> for Bucket {
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
         let account = &cx.env.account;
         loop {
-            let list = || {
-                cx.s3.list_object_versions().bucket(id).expected_bucket_owner(account).send()
-            };
+            let list =
+                || cx.s3.list_object_versions().bucket(id).expected_bucket_owner(account).send();
             let Some(page) = cx.call("s3:ListBucketVersions", list).await.or_missing()? else {
                 return Ok(());
             };

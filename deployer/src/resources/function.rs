@@ -1,7 +1,7 @@
 //! A Lambda function, its published versions, and the alias that the API calls.
 
-use super::{Aws, ArtifactKey, BucketName, LogGroupName, RoleArn, adopt, gone, is_ours, outputs};
 use super::owner;
+use super::{ArtifactKey, Aws, BucketName, LogGroupName, RoleArn, adopt, gone, is_ours, outputs};
 use crate::aws::Missing;
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::{ALIAS, Tags};
@@ -77,7 +77,9 @@ impl Config {
 
     /// Sent whole: an empty `Variables` clears them, an absent one wouldn't.
     fn environment(&self) -> Environment {
-        Environment::builder().set_variables(Some(self.environment.clone().into_iter().collect())).build()
+        Environment::builder()
+            .set_variables(Some(self.environment.clone().into_iter().collect()))
+            .build()
     }
 
     fn logging(&self) -> Result<LoggingConfig> {
@@ -100,7 +102,8 @@ impl Function {
                 bail!("Lambda could not update {}: {}", self.name, reason(&config));
             }
             let active = config.state().is_none_or(|state| *state == State::Active);
-            let updated = config.last_update_status().is_none_or(|s| *s == LastUpdateStatus::Successful);
+            let updated =
+                config.last_update_status().is_none_or(|s| *s == LastUpdateStatus::Successful);
             Ok((active && updated).then_some(config))
         });
         ready.await
@@ -111,7 +114,8 @@ impl Function {
     async fn release(&self, cx: &Aws) -> Result<AliasArn> {
         self.settled(cx, None).await?;
         let name = &self.name;
-        let publish = || cx.lambda.publish_version().function_name(name).code_sha256(&self.code).send();
+        let publish =
+            || cx.lambda.publish_version().function_name(name).code_sha256(&self.code).send();
         let version = cx.call("lambda:PublishVersion", publish).await?.version.unwrap_or_default();
         self.settled(cx, Some(&version)).await?;
         let create = || {
@@ -121,7 +125,8 @@ impl Function {
         let update = || {
             let request = cx.lambda.update_alias().function_name(name).name(ALIAS);
             // Without an empty one, weights that somebody set would stay.
-            let all = AliasRoutingConfiguration::builder().set_additional_version_weights(Some([].into()));
+            let all = AliasRoutingConfiguration::builder()
+                .set_additional_version_weights(Some([].into()));
             request.function_version(&version).routing_config(all.build()).send()
         };
         if cx.call("lambda:UpdateAlias", update).await.or_missing()?.is_none() {
@@ -230,8 +235,11 @@ impl Resource<Aws> for Function {
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, AliasArn>>> {
         let name = &self.name;
-        let (latest, served, shares) =
-            tokio::join!(get(cx, name), get_config(cx, name, Some(ALIAS)), shares_traffic(cx, name));
+        let (latest, served, shares) = tokio::join!(
+            get(cx, name),
+            get_config(cx, name, Some(ALIAS)),
+            shares_traffic(cx, name)
+        );
         let Some((latest, tags)) = latest? else { return Ok(None) };
         let (served, shares) = (served?, shares?);
         let config = Config::of(&latest, name);
@@ -240,7 +248,8 @@ impl Resource<Aws> for Function {
             None => format!("nothing: there is no alias {ALIAS}"),
             Some(served) => {
                 let version = served.version().unwrap_or("?");
-                let same = Config::of(served, name) == config && served.code_sha256() == Some(&code);
+                let same =
+                    Config::of(served, name) == config && served.code_sha256() == Some(&code);
                 match (same, shares) {
                     (true, false) => CURRENT.to_owned(),
                     (_, true) => format!("version {version} and, by weight, another"),
@@ -326,8 +335,7 @@ impl Resource<Aws> for Function {
         let prefix = cx.env.function("");
         let (mut names, mut marker) = (vec![], None);
         loop {
-            let request =
-                || cx.lambda.list_functions().set_marker(marker.clone()).send();
+            let request = || cx.lambda.list_functions().set_marker(marker.clone()).send();
             let page = cx.call("lambda:ListFunctions", request).await?;
             let found = page.functions().iter().filter_map(FunctionConfiguration::function_name);
             names.extend(found.filter(|name| name.starts_with(&prefix)).map(ToOwned::to_owned));

@@ -4,16 +4,16 @@
 //! [`Resource`]. Each wish reads itself back from AWS, so there is no code for differences here.
 //! What AWS does that one wouldn't expect stands where it is dealt with.
 
+mod api_key;
+mod artifact;
+mod bucket;
+mod function;
 mod log_group;
 mod parameter;
-mod role;
-mod bucket;
-mod artifact;
-mod function;
 mod permission;
 mod rest_api;
+mod role;
 mod stage;
-mod api_key;
 mod usage_plan;
 
 pub use api_key::{ApiKey, ApiKeyId};
@@ -109,7 +109,8 @@ async fn gateway_tags(
         return Ok(tags.into_iter().collect());
     }
     let arn = cx.env.gateway_arn(path);
-    let answer = cx.call("apigateway:GetTags", || cx.apigateway.get_tags().resource_arn(&arn).send());
+    let answer =
+        cx.call("apigateway:GetTags", || cx.apigateway.get_tags().resource_arn(&arn).send());
     let answer = crate::aws::Missing::or_missing(answer.await)?;
     Ok(answer.and_then(|answer| answer.tags).unwrap_or_default().into_iter().collect())
 }

@@ -58,12 +58,7 @@ async fn tags(cx: &Aws, name: &str) -> Result<Option<Tags>> {
 }
 
 /// Makes it with its tags; refused by SSM if it is there.
-async fn put_new(
-    cx: &Aws,
-    name: &str,
-    kind: ParameterType,
-    value: &str,
-) -> Result<(), Failure> {
+async fn put_new(cx: &Aws, name: &str, kind: ParameterType, value: &str) -> Result<(), Failure> {
     let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build().ok();
     let tags: Vec<Tag> = cx.env.tags().iter().filter_map(tag).collect();
     let request = || {
@@ -202,10 +197,7 @@ impl Resource<Aws> for SecretParameter {
             owner: ours,
             output: Secret::new(found.value),
             id: name.clone(),
-            props: Self {
-                name,
-                kind: found.kind.as_str().to_owned(),
-            },
+            props: Self { name, kind: found.kind.as_str().to_owned() },
         }))
     }
 

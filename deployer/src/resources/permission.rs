@@ -71,10 +71,9 @@ fn statement(value: &serde_json::Value) -> Statement {
         && value.get("Action").and_then(|action| action.as_str()) == Some("lambda:InvokeFunction")
         && conditions == 1;
     match (service, source) {
-        (Some(service), Some(source)) if plain => Statement::Invoke {
-            service: service.to_owned(),
-            source_arn: source.to_owned().into(),
-        },
+        (Some(service), Some(source)) if plain => {
+            Statement::Invoke { service: service.to_owned(), source_arn: source.to_owned().into() }
+        }
         _ => Statement::Other(value.clone()),
     }
 }

@@ -33,8 +33,8 @@ pub struct RestApi {
 /// What answers one method of one path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Route {
-    /// The alias that is called, as the integration names it.
-    pub integration: Value<String>,
+    /// The alias that is called; on a live route that calls something else, that.
+    pub function: Value<AliasArn>,
     pub api_key_required: bool,
     /// `AWS_PROXY`: the function gets the whole request.
     #[serde(rename = "type")]
@@ -43,16 +43,16 @@ pub struct Route {
 
 impl Route {
     /// A function's alias, for callers with a key.
-    pub fn to_function(env: &Env, alias: Value<AliasArn>) -> Self {
-        let integration = alias.map(|alias| env.integration_uri(alias.as_str()));
-        Self { integration, api_key_required: true, kind: "AWS_PROXY".to_owned() }
+    pub fn to_function(function: Value<AliasArn>) -> Self {
+        Self { function, api_key_required: true, kind: "AWS_PROXY".to_owned() }
     }
 
-    fn of(live: &Method) -> Self {
+    fn of(live: &Method, env: &Env) -> Self {
         let integration = live.method_integration();
         let kind = integration.and_then(|i| i.r#type()).map_or("none", |kind| kind.as_str());
+        let uri = integration.and_then(|i| i.uri()).unwrap_or_default();
         Self {
-            integration: integration.and_then(|i| i.uri()).unwrap_or_default().to_owned().into(),
+            function: AliasArn(env.integrated(uri).unwrap_or(uri).to_owned()).into(),
             api_key_required: live.api_key_required().unwrap_or_default(),
             kind: kind.to_owned(),
         }
@@ -68,9 +68,9 @@ pub fn routes_hash(routes: &BTreeMap<String, Route>) -> String {
 
 impl RestApi {
     /// Everything that PutRestApi resets is in here; its title renames the API.
-    fn document(&self) -> Result<serde_json::Value> {
+    fn document(&self, env: &Env) -> Result<serde_json::Value> {
         let mut paths = Map::new();
-        for (route, Route { integration, api_key_required, kind }) in &self.routes {
+        for (route, Route { function, api_key_required, kind }) in &self.routes {
             let (method, path) = route.split_once(' ').context("a route is METHOD and path")?;
             let security = if *api_key_required { json!([{ "api_key": [] }]) } else { json!([]) };
             let operation = json!({
@@ -79,7 +79,7 @@ impl RestApi {
                 "x-amazon-apigateway-integration": {
                     "type": kind.to_lowercase(),
                     "httpMethod": "POST", // how Lambda is called, whatever the route's own method
-                    "uri": integration.get()?,
+                    "uri": env.integration_uri(function.get()?.as_str()),
                     "passthroughBehavior": "when_no_match",
                 },
             });
@@ -98,7 +98,7 @@ impl RestApi {
     }
 
     async fn put(&self, cx: &Aws, id: &str) -> Result<()> {
-        let body = Blob::new(self.document()?.to_string());
+        let body = Blob::new(self.document(&cx.env)?.to_string());
         let request = || {
             let request = cx.apigateway.put_rest_api().rest_api_id(id).body(body.clone());
             // The default, merge, never deletes a route; by default, bad fields are only warned of.
@@ -117,7 +117,8 @@ impl RestApi {
 
     async fn make(&self, cx: &Aws) -> Result<String> {
         let regional = || EndpointConfiguration::builder().types(EndpointType::Regional).build();
-        let look = async || Ok(find(cx, &self.name).await?.ours.into_iter().next().map(|api| api.id));
+        let look =
+            async || Ok(find(cx, &self.name).await?.ours.into_iter().next().map(|api| api.id));
         let make = async || {
             let request = || {
                 let request = cx.apigateway.create_rest_api().name(&self.name);
@@ -205,7 +206,7 @@ async fn routes(cx: &Aws, id: &str) -> Result<BTreeMap<String, Route>> {
         for resource in page.items.unwrap_or_default() {
             let path = resource.path().unwrap_or_default();
             for (method, settings) in resource.resource_methods().into_iter().flatten() {
-                routes.insert(format!("{method} {path}"), Route::of(settings));
+                routes.insert(format!("{method} {path}"), Route::of(settings, &cx.env));
             }
         }
         position = page.position;

@@ -67,7 +67,9 @@ fn canonical(policy: Value) -> Value {
     match policy {
         Value::Object(fields) => {
             let field = |(key, value)| match value {
-                Value::String(text) if LISTS.contains(&String::as_str(&key)) => (key, json!([text])),
+                Value::String(text) if LISTS.contains(&String::as_str(&key)) => {
+                    (key, json!([text]))
+                }
                 Value::Array(mut list) if LISTS.contains(&String::as_str(&key)) => {
                     list.sort_by_key(Value::to_string);
                     (key, Value::Array(list))
@@ -144,12 +146,7 @@ impl Resource<Aws> for Role {
             owner: owner(&cx.env, &tags),
             output: RoleArn(role.arn),
             id: role.role_name.clone(),
-            props: Self {
-                name: role.role_name,
-                trust,
-                policies: policies?,
-                attached: attached?,
-            },
+            props: Self { name: role.role_name, trust, policies: policies?, attached: attached? },
         }))
     }
 

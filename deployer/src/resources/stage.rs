@@ -86,7 +86,9 @@ impl Stage {
         let throttling = format!("/{EVERYTHING}/throttling");
         let mut patch = vec![replace("/deploymentId", deployment.to_owned())];
         patch.extend(self.rate.map(|r| replace(&format!("{throttling}/rateLimit"), r.to_string())));
-        patch.extend(self.burst.map(|b| replace(&format!("{throttling}/burstLimit"), b.to_string())));
+        patch.extend(
+            self.burst.map(|b| replace(&format!("{throttling}/burstLimit"), b.to_string())),
+        );
         let request = || {
             let request = cx.apigateway.update_stage().rest_api_id(api).stage_name(&self.name);
             request.set_patch_operations(Some(patch.clone())).send()
@@ -124,14 +126,16 @@ impl Resource<Aws> for Stage {
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, StageName>>> {
         let Some(api) = self.api.known() else { return Ok(None) };
-        let get = || cx.apigateway.get_stage().rest_api_id(api.as_str()).stage_name(&self.name).send();
+        let get =
+            || cx.apigateway.get_stage().rest_api_id(api.as_str()).stage_name(&self.name).send();
         let stage = async { cx.call("apigateway:GetStage", get).await.or_missing() };
         let (stage, deployments) = tokio::join!(stage, deployments(cx, api.as_str()));
         let (Some(stage), deployments) = (stage?, deployments?) else { return Ok(None) };
         let served = stage.deployment_id().unwrap_or_default();
         let description = deployments.iter().find(|d| d.id == served).map(|d| &d.description);
         let hash = description.and_then(|description| description.strip_prefix("routes "));
-        let tags: Tags = stage.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let tags: Tags =
+            stage.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         let settings = stage.method_settings().and_then(|settings| settings.get(EVERYTHING));
         Ok(Some(Live {
             // The API is ours, so its stages are; GetStage's tags are compared like any property.

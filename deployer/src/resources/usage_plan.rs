@@ -252,9 +252,8 @@ impl Resource<Aws> for UsagePlan {
             return Ok(());
         };
         let bound = plan.api_stages().iter().filter_map(|s| Some((s.api_id()?, s.stage()?)));
-        let unbind = bound.map(|(api, stage)| {
-            patch(Op::Remove, "/apiStages", format!("{api}:{stage}"))
-        });
+        let unbind =
+            bound.map(|(api, stage)| patch(Op::Remove, "/apiStages", format!("{api}:{stage}")));
         match apply(cx, id, unbind.collect()).await {
             Err(error) if !error.downcast_ref().is_some_and(crate::aws::Failure::is_missing) => {
                 return Err(error);
