@@ -1,0 +1,166 @@
+//! Events as API Gateway sends them, and as it should not.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const EVENT: &str = include_str!("../../tests/event.json");
+
+/// The event with some of its fields replaced; `path` is like `/requestContext/stage`.
+fn event(changes: &[(&str, Value)]) -> String {
+    let mut event: Value = serde_json::from_str(EVENT).unwrap();
+    for (path, value) in changes {
+        *event.pointer_mut(path).unwrap() = value.clone();
+    }
+    event.to_string()
+}
+
+async fn hello(_: Request) -> Result<Response<Body>, Error> {
+    crate::json(200, &json!("hello"))
+}
+
+/// Asserts that the caller is told nothing, and returns what the log is told.
+fn hidden(answer: Answer) -> String {
+    assert_eq!((answer.response.status_code, answer.entry.status), (500, 500));
+    assert_eq!(answer.response.multi_value_headers["content-type"], "application/json");
+    assert_eq!(answer.response.body, Some(Body::from(r#"{"message":"Internal server error"}"#)));
+    answer.entry.error.unwrap()
+}
+
+#[tokio::test]
+async fn a_request_is_answered_and_logged() {
+    let Answer { response, entry } = answer(hello, EVENT, "request-1").await;
+
+    let response = serde_json::to_value(response).unwrap();
+    let headers = json!({
+        "content-type": ["application/json"],
+        "cache-control": ["no-store"],
+        "x-content-type-options": ["nosniff"],
+    });
+    assert_eq!(
+        response,
+        json!({
+            "statusCode": 200, "headers": {}, "multiValueHeaders": headers, "body": "\"hello\"", "isBase64Encoded": false,
+        })
+    );
+
+    let mut line = serde_json::to_value(entry).unwrap();
+    let milliseconds =
+        line.as_object_mut().unwrap().remove("milliseconds").unwrap().as_f64().unwrap();
+    assert!((0.0..5000.0).contains(&milliseconds), "{milliseconds}");
+    assert_eq!(
+        line,
+        json!({ "requestId": "request-1", "method": "GET", "path": "/", "status": 200 })
+    );
+}
+
+#[tokio::test]
+async fn odd_events_are_answered() {
+    let odd = [
+        (
+            "HEAD",
+            vec![("/httpMethod", json!("HEAD")), ("/requestContext/httpMethod", json!("HEAD"))],
+        ),
+        (
+            "null headers, as from the console's test button",
+            vec![("/headers", Value::Null), ("/multiValueHeaders", Value::Null)],
+        ),
+        ("no stage", vec![("/requestContext/stage", Value::Null)]),
+        ("test stage", vec![("/requestContext/stage", json!("test-invoke-stage"))]),
+        ("huge header", vec![("/headers/Accept", json!("a".repeat(10_240)))]),
+        ("header that is not ASCII", vec![("/headers/User-Agent", json!("cürl"))]),
+        (
+            "repeated query",
+            vec![("/multiValueQueryStringParameters", json!({ "a b": ["1", "&=%"] }))],
+        ),
+        (
+            "body that is not base64",
+            vec![("/body", json!("%%%")), ("/isBase64Encoded", json!(false))],
+        ),
+    ];
+    for (name, changes) in odd {
+        let answer = answer(hello, &event(&changes), "id").await;
+        assert_eq!(answer.entry.error, None, "{name}");
+        assert_eq!(answer.response.status_code, 200, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_has_the_path_as_the_client_sent_it() {
+    for path in ["/", "/health", "/dev/dev", "/a%2Fb%20c", "/caf%C3%A9", "/%0A\"injected\""] {
+        let answer = answer(hello, &event(&[("/path", json!(path))]), "id").await;
+        assert_eq!(answer.entry.path.as_deref(), Some(path));
+        assert!(!serde_json::to_string(&answer.entry).unwrap().contains('\n'));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_500() {
+    for unreadable in ["{}", "null", "[]", "\"GET /\"", &event(&[("/httpMethod", json!("G E T"))])]
+    {
+        let error = hidden(answer(hello, unreadable, "id").await);
+        assert!(error.starts_with("reading the event: "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_no_host_is_a_500() {
+    let hostile =
+        event(&[("/headers/Host", json!("[")), ("/multiValueHeaders/Host", json!(["["]))]);
+    let error = hidden(answer(hello, &hostile, "id").await);
+    assert!(error.starts_with("reading the event: panic: "), "{error}");
+}
+
+#[tokio::test]
+async fn an_error_is_logged_with_its_causes_and_hidden_from_the_caller() {
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("counting the sheep")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    async fn fails(_: Request) -> Result<Response<Body>, Error> {
+        Err(Outer("many".parse::<u8>().unwrap_err()).into())
+    }
+    assert_eq!(
+        hidden(answer(fails, EVENT, "id").await),
+        "counting the sheep: invalid digit found in string"
+    );
+}
+
+#[tokio::test]
+async fn a_panic_is_logged_and_hidden_from_the_caller() {
+    async fn panics(_: Request) -> Result<Response<Body>, Error> {
+        panic!("the {} is off", "wheel")
+    }
+    let before_its_future =
+        |_| -> std::future::Ready<Result<Response<Body>, Error>> { panic!("at once") };
+
+    assert_eq!(hidden(answer(panics, EVENT, "id").await), "panic: the wheel is off");
+    assert_eq!(hidden(answer(before_its_future, EVENT, "id").await), "panic: at once");
+    assert_eq!(
+        answer(hello, EVENT, "id").await.response.status_code,
+        200,
+        "the next request is served"
+    );
+}
+
+#[tokio::test]
+async fn what_the_handler_sets_stands() {
+    async fn cached(_: Request) -> Result<Response<Body>, Error> {
+        let response = Response::builder()
+            .header("cache-control", "max-age=60")
+            .header("content-type", "image/png");
+        Ok(response.body(Body::Binary(vec![1, 2, 3]))?)
+    }
+    let response = serde_json::to_value(answer(cached, EVENT, "id").await.response).unwrap();
+    assert_eq!(response["multiValueHeaders"]["cache-control"], json!(["max-age=60"]));
+    assert_eq!(response["multiValueHeaders"]["content-type"], json!(["image/png"]));
+    assert_eq!((&response["body"], &response["isBase64Encoded"]), (&json!("AQID"), &json!(true)));
+}

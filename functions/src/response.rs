@@ -1,0 +1,42 @@
+//! Responses: JSON in, what API Gateway wants out.
+
+use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyResponse;
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use lambda_http::http::{Response, StatusCode};
+use lambda_http::{Body, Error};
+use serde::Serialize;
+
+/// `body` as JSON with the given status (`200`, …), served as `application/json` unless the handler sets another type.
+///
+/// # Errors
+///
+/// If `status` is no HTTP status, or `body` has no JSON form.
+pub fn json(status: u16, body: &impl Serialize) -> Result<Response<Body>, Error> {
+    let mut response = Response::new(Body::Text(serde_json::to_string(body)?));
+    *response.status_mut() = StatusCode::from_u16(status)?;
+    Ok(response)
+}
+
+/// What the caller is told of an error or a panic: that there was one.
+pub(crate) fn internal_error() -> Response<Body> {
+    let mut response = Response::new(Body::from(r#"{"message":"Internal server error"}"#));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+/// Adds the headers that every endpoint sends; those that the handler set stand, except `nosniff`, which always holds.
+pub(crate) fn for_api_gateway(response: Response<Body>) -> ApiGatewayProxyResponse {
+    let (parts, body) = response.into_parts();
+    let mut headers = parts.headers;
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+
+    let mut answer = ApiGatewayProxyResponse::default();
+    answer.status_code = parts.status.as_u16().into();
+    // API Gateway sends what is in both maps twice, so only one is filled: the one that can hold a header twice.
+    answer.multi_value_headers = headers;
+    answer.is_base64_encoded = matches!(body, Body::Binary(_));
+    answer.body = Some(body);
+    answer
+}
