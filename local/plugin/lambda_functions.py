@@ -1,0 +1,84 @@
+"""Functions: what Lambda refuses and the emulator lets pass."""
+
+import json
+
+from ministack.core.responses import error_response_json as refuse
+from ministack.services import iam, lambda_svc
+from ministack.services import s3
+
+from plugin.patching import around
+
+
+@around(lambda_svc, "_create_function")
+def create_function(create, data):
+    """Role and code must be there before the function: the deployer's graph has these edges."""
+    if data.get("FunctionName") not in lambda_svc._functions:
+        problem = _role_problem(data) or _code_problem(data.get("Code", {}))
+        if problem:
+            return problem
+    return create(data)
+
+
+@around(lambda_svc, "_update_config")
+def update_function_configuration(update, name, data):
+    return _busy(name) or _role_problem(data) or update(name, data)
+
+
+@around(lambda_svc, "_update_code")
+def update_function_code(update, name, data):
+    return _busy(name) or _code_problem(data) or update(name, data)
+
+
+@around(lambda_svc, "_publish_version")
+def publish_version(publish, name, data):
+    """Publishing waits for an update in progress, and is held to the hash that the caller names."""
+    return _busy(name) or _other_code(name, data) or publish(name, data)
+
+
+@around(lambda_svc, "_delete_alias")
+def delete_alias(delete, name, alias):
+    """An alias that isn't there counts as deleted."""
+    if name in lambda_svc._functions and alias not in lambda_svc._functions[name]["aliases"]:
+        return 204, {}, b""
+    return delete(name, alias)
+
+
+def _busy(name):
+    function = lambda_svc._functions.get(name)
+    if not function or function["config"].get("LastUpdateStatus") != "InProgress":
+        return None
+    message = "The operation cannot be performed at this time. An update is in progress for resource: "
+    return refuse("ResourceConflictException", message + function["config"]["FunctionArn"], 409)
+
+
+def _role_problem(data):
+    arn = data.get("Role")
+    if arn is None:
+        return None
+    role = iam._roles.get(arn.rsplit("/", 1)[-1], {})
+    if role.get("Arn") == arn and "lambda.amazonaws.com" in json.dumps(role.get("AssumeRolePolicyDocument")):
+        return None
+    message = "The role defined for the function cannot be assumed by Lambda."
+    return refuse("InvalidParameterValueException", message, 400)
+
+
+def _code_problem(code):
+    if "S3Bucket" not in code:
+        return None
+    problem = lambda_svc._s3_code_region_error(code["S3Bucket"])
+    if problem or lambda_svc._fetch_code_from_s3(code["S3Bucket"], code.get("S3Key"), code.get("S3ObjectVersion")):
+        return problem
+    if code["S3Bucket"] in s3._buckets:
+        reason = "NoSuchKey. S3 Error Message: The specified key does not exist."
+    else:
+        reason = "NoSuchBucket. S3 Error Message: The specified bucket does not exist"
+    return refuse("InvalidParameterValueException", f"Error occurred while GetObject. S3 Error Code: {reason}", 400)
+
+
+def _other_code(name, data):
+    current = lambda_svc._functions.get(name, {}).get("config", {}).get("CodeSha256")
+    stated = data.get("CodeSha256")
+    if not stated or not current or stated == current:
+        return None
+    message = f"CodeSHA256 ({stated}) is different from current CodeSHA256 in $LATEST ({current})."
+    return refuse("InvalidParameterValueException", message, 400)
