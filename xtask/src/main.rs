@@ -1,1 +1,90 @@
-fn main() {}
+//! The project's scripts: `cargo xtask VERB`.
+//!
+//! Builds in seconds, because it links no AWS SDK: what speaks to AWS is the deployer, which xtask compiles and becomes.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `package` | the steps from sources to zips; `compile`, `elf`, `archive`, `manifest`, `git` and `target` are one each |
+//! | `local` | the local cloud |
+//! | `front` | the deployer's verbs, and what each needs beforehand |
+
+mod archive;
+mod compile;
+mod elf;
+mod front;
+mod git;
+mod local;
+mod manifest;
+mod package;
+mod target;
+mod workspace;
+
+use std::env;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::workspace::say;
+
+const FAILED: u8 = 1;
+/// As the deployer's: preparations failed, nothing was changed.
+const PREFLIGHT: u8 = 6;
+const USAGE: u8 = 64;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask deploy --local             to the local cloud, which is started if need be
+  cargo xtask deploy --stage prod        to AWS
+  cargo xtask package --arch arm64       zips and their manifest in target/lambda
+  cargo xtask local down                 stop the local cloud
+
+The deployer's verbs take the deployer's options: see `cargo xtask deploy --help`.";
+
+/// Package, run and deploy this API.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES, subcommand_required = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Package(package::Options),
+    Local(local::Local),
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    if let Some(verb) = front::verb_of(&arguments) {
+        return match front::become_deployer(verb, &arguments) {
+            Ok(never) => match never {},
+            Err(error) => fail(&error, PREFLIGHT),
+        };
+    }
+    let outcome = match parse() {
+        Ok(Cli { verb: Verb::Package(options) }) => package::package(&options, true),
+        Ok(Cli { verb: Verb::Local(local) }) => local.run(),
+        Err(usage) => {
+            let _ = usage.print();
+            return if usage.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, FAILED),
+    }
+}
+
+/// Parses our own verbs; the deployer's are known to the help and to suggestions.
+fn parse() -> Result<Cli, clap::Error> {
+    let foreign = front::VERBS.iter().map(|verb| clap::Command::new(verb.name).about(verb.about));
+    let matches = Cli::command().subcommands(foreign).try_get_matches()?;
+    Cli::from_arg_matches(&matches)
+}
+
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    say(format_args!("error: {error:#}"));
+    code.into()
+}

@@ -1,0 +1,153 @@
+//! Compiles with cargo: the functions, so that the same sources give the same bytes wherever they lie; and the deployer.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::target::Target;
+use crate::workspace::{cargo, root};
+
+/// Compiles every function for `target`, or the one named `only`; gives the binaries by name.
+///
+/// # Errors
+///
+/// If one does not compile (the compiler has told why), or there is none of that name.
+pub fn functions(target: &Target, only: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
+    let mut command = cargo("build");
+    command.args(["--profile", "lambda", "--package", "functions", "--target", target.triple]);
+    match only {
+        Some(name) => command.args(["--bin", known(name)?]),
+        None => command.arg("--bins"),
+    };
+    fix_environment(&mut command, target);
+    executables(command, "the functions")
+}
+
+/// Compiles the deployer, and gives its path.
+///
+/// # Errors
+///
+/// If it does not compile.
+pub fn deployer() -> Result<PathBuf> {
+    let mut command = cargo("build");
+    command.args(["--package", "deployer", "--bin", "deployer"]);
+    executables(command, "the deployer")?
+        .remove("deployer")
+        .context("building the deployer: cargo named no program")
+}
+
+/// Takes away what the caller's environment could change in the binaries.
+fn fix_environment(command: &mut Command, target: &Target) {
+    let profile_overrides = env::vars_os()
+        .map(|(name, _)| name)
+        .filter(|name| name.to_string_lossy().starts_with("CARGO_PROFILE_"));
+    for name in profile_overrides {
+        command.env_remove(name);
+    }
+    command.env("CARGO_INCREMENTAL", "0");
+    // Takes precedence over RUSTFLAGS and every `rustflags` of a config file.
+    command.env("CARGO_ENCODED_RUSTFLAGS", remapped_paths().join("\u{1f}".as_ref()));
+
+    if let Some(linker) = target.linker {
+        let variable =
+            format!("CARGO_TARGET_{}_LINKER", target.triple.to_uppercase().replace('-', "_"));
+        if env::var_os(&variable).is_none() {
+            command.env(variable, linker);
+        }
+    }
+}
+
+/// Flags that give the sources neutral names: a panic's message holds its file's path.
+///
+/// Later ones win in rustc, so the general come first. A registry's directory is named after the host that served it,
+/// which need not be the same everywhere.
+fn remapped_paths() -> Vec<OsString> {
+    let mut paths = vec![(root(), "/workspace")];
+    paths
+        .extend(env::var_os("CARGO_TARGET_DIR").map(|target| (target.into(), "/workspace/target")));
+
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    if let Some(cargo) = env::var_os("CARGO_HOME").map(PathBuf::from).or(home) {
+        let registries =
+            fs::read_dir(cargo.join("registry").join("src")).into_iter().flatten().flatten();
+        let mut registries: Vec<_> =
+            registries.map(|registry| (registry.path(), "/registry")).collect();
+        registries.sort();
+        paths.push((cargo, "/cargo"));
+        paths.extend(registries);
+    }
+
+    let flag = |(path, name): (PathBuf, &str)| {
+        let mut flag = OsString::from("--remap-path-prefix=");
+        flag.push(path);
+        flag.push("=");
+        flag.push(name);
+        flag
+    };
+    paths.into_iter().map(flag).collect()
+}
+
+/// The part that we need of what `cargo build --message-format=json` tells of each thing it has built.
+#[derive(Deserialize)]
+struct Message {
+    target: Option<BuildTarget>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct BuildTarget {
+    name: String,
+    kind: Vec<String>,
+}
+
+fn executables(mut command: Command, what: &str) -> Result<BTreeMap<String, PathBuf>> {
+    command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let output =
+        command.output().with_context(|| format!("building {what}: cargo cannot be run"))?;
+    if !output.status.success() {
+        bail!("building {what}: cargo failed, see above");
+    }
+    let messages = output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok());
+    let programs =
+        messages.filter_map(|message: Message| Some((message.target?.name, message.executable?)));
+    Ok(programs.collect())
+}
+
+/// `name`, if it is a function's.
+fn known(name: &str) -> Result<&str> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        packages: Vec<Package>,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        name: String,
+        targets: Vec<BuildTarget>,
+    }
+
+    let mut command = cargo("metadata");
+    let output =
+        command.args(["--no-deps", "--format-version", "1"]).stderr(Stdio::inherit()).output();
+    let output = output.context("listing the functions: cargo cannot be run")?;
+    let metadata: Metadata =
+        serde_json::from_slice(&output.stdout).context("listing the functions")?;
+
+    let functions = metadata.packages.into_iter().filter(|package| package.name == "functions");
+    let targets =
+        functions.flat_map(|package| package.targets).filter(|target| target.kind == ["bin"]);
+    let mut names: Vec<String> = targets.map(|target| target.name).collect();
+    names.sort();
+    if names.iter().any(|known| known == name) {
+        return Ok(name);
+    }
+    bail!("there is no function `{name}`; there are: {}", names.join(", "));
+}

@@ -1,0 +1,119 @@
+//! The deployer's verbs: makes ready what the verb needs, then becomes the deployer.
+
+use std::convert::Infallible;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::manifest::Manifest;
+use crate::package::{self, Options};
+use crate::workspace::{packages, root};
+use crate::{compile, local};
+
+/// A verb of the deployer's.
+pub struct Verb {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// Whether it compares the packages with what is live, so that they must be fresh.
+    packages: bool,
+    /// Whether it speaks to a cloud.
+    cloud: bool,
+}
+
+const fn verb(name: &'static str, about: &'static str, packages: bool, cloud: bool) -> Verb {
+    Verb { name, about, packages, cloud }
+}
+
+/// In the order in which they are used. The deployer documents them; `cargo xtask VERB --help` is its help.
+pub const VERBS: [Verb; 10] = [
+    verb("plan", "Show what deploy would change", true, true),
+    verb("diff", "The same as plan", true, true),
+    verb("deploy", "Package, show the plan, and carry it out", true, true),
+    verb("smoke-test", "Call every endpoint of a deployed stage", false, true),
+    verb("status", "Show what is live", false, true),
+    verb("outputs", "Print the URL and the names of a deployed stage", false, true),
+    verb("key", "Show the API key", false, true),
+    verb("destroy", "Delete a stage and everything that belongs to it", false, true),
+    verb("graph", "Draw the stack", false, false),
+    verb("completions", "Print the deployer's shell completions", false, false),
+];
+
+/// The verb, if `arguments` are for the deployer: they start with its verb, or with flags of its own before one.
+pub fn verb_of(arguments: &[OsString]) -> Option<&'static Verb> {
+    let first = arguments.first()?.to_string_lossy();
+    let candidates = match &*first {
+        "-h" | "--help" => return None,
+        flag if flag.starts_with('-') => arguments,
+        _ => &arguments[..1],
+    };
+    candidates.iter().find_map(|argument| VERBS.iter().find(|verb| argument == verb.name))
+}
+
+/// Prepares for `verb`, then replaces this process by the deployer: its streams, signals and exit code are the caller's.
+///
+/// # Errors
+///
+/// If there is no deployer to become; then nothing has been changed in any cloud.
+pub fn become_deployer(verb: &Verb, arguments: &[OsString]) -> Result<Infallible> {
+    let flag = |name: &str| arguments.iter().any(|argument| argument == name);
+    let help = flag("--help") || flag("-h");
+    let own_packages = flag("--packages")
+        || arguments.iter().any(|a| a.as_encoded_bytes().starts_with(b"--packages="));
+
+    let mut command = Command::new(compile::deployer()?);
+    if !own_packages {
+        if verb.packages && !help {
+            // What was last packaged for arm64 stays arm64.
+            let arch =
+                Manifest::read(&packages()).map(|manifest| manifest.arch).unwrap_or_default();
+            package::package(&Options { arch, only: None, out: None }, false)?;
+        }
+        // Its default is below the current directory, which stays the caller's, for the sake of files in `arguments`.
+        if env::current_dir().ok() != Some(root()) {
+            command.arg("--packages").arg(packages());
+        }
+    }
+    if verb.cloud && flag("--local") && !help {
+        command.env("AWS_ENDPOINT_URL", local::ensure_up()?);
+    }
+
+    let error = command.args(arguments).exec();
+    Err(error).with_context(|| format!("running {}", OsStr::to_string_lossy(command.get_program())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(line: &str) -> Option<&'static str> {
+        let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        verb_of(&arguments).map(|verb| verb.name)
+    }
+
+    #[test]
+    fn the_deployers_verbs_are_found_behind_its_flags() {
+        assert_eq!(found("deploy"), Some("deploy"));
+        assert_eq!(found("deploy --help"), Some("deploy"));
+        assert_eq!(found("--local plan"), Some("plan"));
+        assert_eq!(found("--stage prod -v outputs --json"), Some("outputs"));
+    }
+
+    #[test]
+    fn our_own_verbs_and_mistakes_are_not_the_deployers() {
+        for line in [
+            "",
+            "--help",
+            "-h deploy",
+            "local status",
+            "package --only plan",
+            "help deploy",
+            "depoly",
+            "--local",
+        ] {
+            assert_eq!(found(line), None, "{line}");
+        }
+    }
+}

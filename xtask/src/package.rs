@@ -1,0 +1,146 @@
+//! `cargo xtask package`: compiles the functions, checks them, zips them, and writes the manifest.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::manifest::{Manifest, Package};
+use crate::target::{Arch, Target};
+use crate::workspace::{packages, root, say, write_atomically};
+use crate::{archive, compile, elf, git};
+
+/// Compile, check and zip the functions for Lambda.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Architecture of the Lambda functions
+    #[arg(long, value_enum, default_value_t, value_name = "ARCH")]
+    pub arch: Arch,
+    /// Repackage only this function, and leave the others as they are
+    #[arg(long, value_name = "NAME")]
+    pub only: Option<String>,
+    /// Directory for the zips and their manifest [default: target/lambda of the workspace]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// A function that was built, and the zip to write, unless the one that is there will do.
+struct Made {
+    package: Package,
+    zip: Option<Vec<u8>>,
+}
+
+/// Packages what has changed and reports it, a line a function; what has not changed only if `thorough`.
+///
+/// Nothing is written before every function has passed its checks. The manifest is written last: until then, it
+/// contradicts the new zips, and no deployer takes them.
+///
+/// # Errors
+///
+/// If a function does not compile, could not run on Lambda, or cannot be written; or if there is no commit to name.
+pub fn package(options: &Options, thorough: bool) -> Result<()> {
+    let directory = options.out.clone().unwrap_or_else(packages);
+    let previous = Manifest::read(&directory);
+    let mut manifest = Manifest::new(git::sha(&root())?, options.arch);
+    if let Some(name) = &options.only {
+        manifest.packages = others(name, &manifest, previous.as_ref())
+            .with_context(|| format!("packaging only {name}"))?;
+    }
+
+    let target = Target::installed(options.arch)?;
+    let binaries = compile::functions(&target, options.only.as_deref())?;
+    let previous = previous.filter(|previous| previous.arch == options.arch);
+    let make = |(name, binary): (&String, &PathBuf)| {
+        let old = previous.as_ref().and_then(|previous| previous.package(name));
+        make(name, binary, options.arch, old, &directory)
+            .with_context(|| format!("packaging {name} for {}", options.arch))
+    };
+    let made = binaries.iter().map(make).collect::<Result<Vec<Made>>>()?;
+
+    fs::create_dir_all(&directory).with_context(|| format!("creating {}", directory.display()))?;
+    for Made { package, zip } in made {
+        if let Some(zip) = &zip {
+            write_atomically(&directory.join(&package.file), zip)?;
+        }
+        if thorough || zip.is_some() {
+            say(line(&package, options.arch, zip.is_none()));
+        }
+        manifest.packages.push(package);
+    }
+    manifest.packages.sort_by(|a, b| a.name.cmp(&b.name));
+    manifest.write(&directory)?;
+
+    if thorough {
+        let Manifest { version, git_sha, .. } = &manifest;
+        let (triple, place) = (target.triple, directory.display());
+        say(format_args!("packaged {version} {git_sha} for {triple} in {place}"));
+    }
+    Ok(())
+}
+
+/// The packages to keep beside a repackaged `name`: all others, if they are of the same release.
+fn others(name: &str, manifest: &Manifest, previous: Option<&Manifest>) -> Result<Vec<Package>> {
+    let Some(previous) = previous else {
+        bail!("the others have not been packaged\n  next: cargo xtask package");
+    };
+    manifest.agrees_with(previous)?;
+    Ok(previous.packages.iter().filter(|package| package.name != name).cloned().collect())
+}
+
+fn make(
+    name: &str,
+    binary: &Path,
+    arch: Arch,
+    old: Option<&Package>,
+    directory: &Path,
+) -> Result<Made> {
+    let binary = fs::read(binary).with_context(|| format!("reading {}", binary.display()))?;
+    elf::check(&binary, arch)?;
+    if let Some(old) = old.filter(|old| old.is_of(&binary, directory)) {
+        return Ok(Made { package: old.clone(), zip: None });
+    }
+    let zip = archive::zip(&binary)?;
+    Ok(Made { package: Package::new(name, &zip, &binary), zip: Some(zip) })
+}
+
+fn line(package: &Package, arch: Arch, unchanged: bool) -> String {
+    let Package { name, zip_bytes, sha256, .. } = package;
+    let kilobytes = zip_bytes.div_ceil(1000);
+    let state = if unchanged { "  unchanged" } else { "" };
+    format!("{name:<16} {arch:<6} {kilobytes:>6} kB  sha256 {sha256:.12}{state}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_needs_the_others_of_the_same_release() {
+        let manifest = Manifest::new("0123456789a".into(), Arch::X86_64);
+        let error = others("root", &manifest, None).unwrap_err().to_string();
+        assert!(error.contains("next: cargo xtask package"), "{error}");
+
+        let mut previous = Manifest::new("0123456789a".into(), Arch::X86_64);
+        previous.packages =
+            ["health", "root"].map(|name| Package::new(name, b"zip", b"binary")).into();
+        let kept = others("root", &manifest, Some(&previous)).unwrap();
+        assert_eq!(kept, previous.packages[..1]);
+
+        previous.git_sha = "another".into();
+        assert!(others("root", &manifest, Some(&previous)).is_err());
+    }
+
+    #[test]
+    fn lines_align() {
+        let package = Package::new("root", &[0; 1001], b"binary");
+        assert_eq!(
+            line(&package, Arch::X86_64, false),
+            "root             x86_64      2 kB  sha256 2f33b0227588"
+        );
+        let package = Package::new("metadata", &[0; 1001], b"binary");
+        assert_eq!(
+            line(&package, Arch::Arm64, true),
+            "metadata         arm64       2 kB  sha256 2f33b0227588  unchanged"
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! What the functions are compiled for.
+
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use object::elf;
+use serde::{Deserialize, Serialize};
+
+/// A Lambda architecture, under the name that Lambda gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+pub enum Arch {
+    #[default]
+    #[serde(rename = "x86_64")]
+    #[value(name = "x86_64")]
+    X86_64,
+    #[serde(rename = "arm64")]
+    #[value(name = "arm64")]
+    Arm64,
+}
+
+impl Arch {
+    /// The target whose programs are static: they need no C library of the runtime's.
+    pub fn musl(self) -> &'static str {
+        match self {
+            Arch::X86_64 => "x86_64-unknown-linux-musl",
+            Arch::Arm64 => "aarch64-unknown-linux-musl",
+        }
+    }
+
+    fn gnu(self) -> &'static str {
+        match self {
+            Arch::X86_64 => "x86_64-unknown-linux-gnu",
+            Arch::Arm64 => "aarch64-unknown-linux-gnu",
+        }
+    }
+
+    /// The number of the machine in an ELF header.
+    pub fn machine(self) -> elf::Machine {
+        match self {
+            Arch::X86_64 => elf::EM_X86_64,
+            Arch::Arm64 => elf::EM_AARCH64,
+        }
+    }
+
+    /// The loader of dynamic programs, where every Linux with the GNU C library has it.
+    pub fn interpreter(self) -> &'static str {
+        match self {
+            Arch::X86_64 => "/lib64/ld-linux-x86-64.so.2",
+            Arch::Arm64 => "/lib/ld-linux-aarch64.so.1",
+        }
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Arch::X86_64 => "x86_64",
+            Arch::Arm64 => "arm64",
+        })
+    }
+}
+
+/// A rustc target, and the linker it needs if the host's own would not do.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Target {
+    pub triple: &'static str,
+    pub linker: Option<&'static str>,
+}
+
+impl Target {
+    /// The best installed target for `arch`: static if there is one, else the host's own.
+    ///
+    /// # Errors
+    ///
+    /// If none is installed, with the command that installs one; or if rustc cannot be run.
+    pub fn installed(arch: Arch) -> Result<Target> {
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let output =
+            Command::new(rustc).args(["--print", "host-tuple", "--print", "sysroot"]).output();
+        let output = output.context("asking rustc for its host and targets")?;
+        let answer = String::from_utf8_lossy(&output.stdout);
+        let [host, sysroot] = answer.lines().collect::<Vec<_>>()[..] else {
+            bail!(
+                "asking rustc for its host and targets: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        };
+        let targets = Path::new(sysroot).join("lib/rustlib");
+        Target::choose(arch, host, |triple| targets.join(triple).join("lib").is_dir())
+    }
+
+    fn choose(arch: Arch, host: &str, installed: impl Fn(&str) -> bool) -> Result<Target> {
+        let (musl, gnu) = (arch.musl(), arch.gnu());
+        if installed(musl) {
+            let native = host.ends_with("-linux-gnu") || host.ends_with("-linux-musl");
+            let native = native && host.split('-').next() == musl.split('-').next();
+            // A static program needs nothing of a foreign system, so the linker that comes with Rust is enough.
+            return Ok(Target { triple: musl, linker: (!native).then_some("rust-lld") });
+        }
+        if host == gnu {
+            return Ok(Target { triple: gnu, linker: None });
+        }
+        bail!(
+            "building for {arch} on {host}: Rust's {musl} target is not installed\n  next: rustup target add {musl}"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINUX: &str = "x86_64-unknown-linux-gnu";
+
+    #[test]
+    fn static_is_preferred() {
+        let target = Target::choose(Arch::X86_64, LINUX, |_| true).unwrap();
+        assert_eq!(target, Target { triple: "x86_64-unknown-linux-musl", linker: None });
+    }
+
+    #[test]
+    fn the_host_will_do() {
+        let target = Target::choose(Arch::X86_64, LINUX, |triple| triple == LINUX).unwrap();
+        assert_eq!(target, Target { triple: LINUX, linker: None });
+    }
+
+    #[test]
+    fn a_foreign_target_is_linked_by_rusts_own_linker() {
+        for (arch, host) in [
+            (Arch::Arm64, LINUX),
+            (Arch::X86_64, "x86_64-apple-darwin"),
+            (Arch::Arm64, "aarch64-apple-darwin"),
+        ] {
+            let target = Target::choose(arch, host, |_| true).unwrap();
+            assert_eq!(
+                target,
+                Target { triple: arch.musl(), linker: Some("rust-lld") },
+                "{arch} on {host}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_target_is_named_with_the_remedy() {
+        let error =
+            Target::choose(Arch::Arm64, LINUX, |triple| triple == LINUX).unwrap_err().to_string();
+        assert!(error.ends_with("next: rustup target add aarch64-unknown-linux-musl"), "{error}");
+    }
+}

@@ -1,0 +1,173 @@
+//! `cargo xtask package`, for real: the first run compiles the functions for Lambda, which takes a minute or two.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const SHA: &str = "0123456789a";
+
+fn xtask(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(arguments).env("GIT_SHA", SHA);
+    command
+}
+
+fn package(out: &Path, arguments: &[&str]) -> Command {
+    let out = out.to_str().unwrap();
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    xtask(&[&["package", "--arch", arch, "--out", out], arguments].concat())
+}
+
+fn succeed(mut command: Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert!(status.success(), "{stderr}");
+    assert!(stdout.is_empty(), "standard output is the deployer's");
+    stderr
+}
+
+fn fail(mut command: Command, code: i32) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(code));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(directory).unwrap().map(|file| file.unwrap());
+    files
+        .map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap()))
+        .collect()
+}
+
+/// A directory of this test's own, emptied, below the target directory.
+fn empty(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&directory);
+    directory
+}
+
+#[test]
+fn packages_are_reproducible_described_and_reused() {
+    let out = empty("packages");
+    let said = succeed(package(&out, &[]));
+    assert!(!said.contains("unchanged") && said.contains("packaged 1."), "{said}");
+    let first = contents(&out);
+    assert_eq!(
+        first.keys().collect::<Vec<_>>(),
+        ["health.zip", "manifest.json", "metadata.zip", "root.zip"]
+    );
+    described(&first);
+
+    let said = succeed(package(&out, &[]));
+    assert_eq!(said.matches("unchanged").count(), 3, "{said}");
+
+    fs::write(out.join("root.zip"), "damaged").unwrap();
+    let said = succeed(package(&out, &["--only", "root"]));
+    assert!(
+        said.starts_with("root ") && !said.contains("unchanged") && !said.contains("health"),
+        "{said}"
+    );
+    assert_eq!(contents(&out), first);
+
+    let error = fail(package(&out, &["--only", "rot"]), 1);
+    assert_eq!(error, "error: there is no function `rot`; there are: health, metadata, root\n");
+    let mut other_commit = package(&out, &["--only", "root"]);
+    other_commit.env("GIT_SHA", "fedcba98765");
+    assert!(fail(other_commit, 1).contains("the other packages are of 1."));
+
+    // Nothing in the environment that cargo heeds may change the bytes, or leave a trace of this machine in them.
+    fs::remove_dir_all(&out).unwrap();
+    let mut elsewhere = package(&out, &[]);
+    elsewhere
+        .current_dir("/")
+        .env("RUSTFLAGS", "-Ctarget-cpu=native")
+        .env("CARGO_BUILD_TARGET", "wasm32-unknown-unknown");
+    elsewhere.env("CARGO_PROFILE_LAMBDA_OPT_LEVEL", "0").env("CARGO_INCREMENTAL", "1");
+    succeed(elsewhere);
+    assert_eq!(contents(&out), first);
+}
+
+fn described(files: &BTreeMap<String, Vec<u8>>) {
+    let manifest: Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    assert_eq!((&manifest["format_version"], &manifest["git_sha"]), (&1.into(), &SHA.into()));
+    let packages = manifest["packages"].as_array().unwrap();
+    assert_eq!(
+        packages.iter().map(|package| package["name"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["health", "metadata", "root"]
+    );
+    for package in packages {
+        let zip = &files[package["file"].as_str().unwrap()];
+        assert_eq!(package["zip_bytes"], zip.len());
+        assert!(zip.len() < 1_000_000, "a function has grown to {} bytes", zip.len());
+    }
+}
+
+#[test]
+fn another_checkout_gives_the_same_bytes() {
+    let here = empty("here");
+    succeed(package(&here, &[]));
+
+    // Kept from run to run, and only changed where the sources have: then the second build is quick.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("another checkout");
+    for part in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "functions",
+        "xtask/Cargo.toml",
+        "xtask/src/main.rs",
+        "deployer/Cargo.toml",
+        "deployer/src",
+    ] {
+        mirror(&root.join(part), &copy.join(part));
+    }
+    let there = copy.join("packages");
+    let _ = fs::remove_dir_all(&there);
+    let mut command = package(&there, &[]);
+    command
+        .env("CARGO_MANIFEST_DIR", copy.join("xtask"))
+        .env("CARGO_TARGET_DIR", copy.join("target"));
+    succeed(command);
+
+    assert!(contents(&here) == contents(&there), "the path of a checkout is in the packages");
+}
+
+fn mirror(from: &Path, to: &Path) {
+    if from.is_dir() {
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            mirror(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else if fs::read(to).ok() != Some(fs::read(from).unwrap()) {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    }
+}
+
+#[test]
+fn a_mistyped_verb_is_a_usage_error_with_a_suggestion() {
+    let error = fail(xtask(&["depoly"]), 64);
+    assert!(error.contains("'deploy'"), "{error}");
+    assert!(fail(xtask(&[]), 64).contains("Usage: cargo xtask"));
+    assert!(fail(xtask(&["package", "--arch", "mips"]), 64).contains("x86_64, arm64"));
+}
+
+#[test]
+fn a_wrong_commit_is_refused_before_anything_is_built() {
+    let out = empty("never");
+    let mut command = package(&out, &[]);
+    let error = fail(
+        {
+            command.env("GIT_SHA", "main");
+            command
+        },
+        1,
+    );
+    assert!(error.starts_with("error: reading GIT_SHA: `main` is not a commit"), "{error}");
+    assert!(!out.exists());
+}
