@@ -1,0 +1,68 @@
+# Every verb is one line of cargo; this file is for the hand and for CI.
+#   make local             no AWS, no Docker: the API on this machine
+#   make deploy STAGE=prod against AWS; ARGS="--yes" and other flags go through
+
+# Settings of yours: see .env.template. What is set outside or on the command line counts more.
+-include .env
+export
+
+STAGE ?= dev
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help local package plan deploy destroy smoke-test status outputs graph test lint fmt clean \
+	tf-backend init ssm-put
+
+help: ## show this
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+local: ## package, start the local cloud, deploy to it, smoke-test it, print how to call it
+	cargo xtask deploy --local --yes
+	cargo xtask smoke-test --local --quiet
+	cargo xtask outputs --local --quiet
+
+package: ## build the functions and zip them
+	cargo xtask package
+
+plan: ## show what a deploy would change; never writes
+	cargo xtask plan $(ARGS)
+
+deploy: ## plan, ask, apply
+	cargo xtask deploy $(ARGS)
+
+destroy: ## delete everything of the stage
+	cargo xtask destroy $(ARGS)
+
+smoke-test: ## call every endpoint of the stage
+	cargo xtask smoke-test $(ARGS)
+
+status: ## what is live, since when, drifted or not
+	cargo xtask status $(ARGS)
+
+outputs: ## URL and names
+	cargo xtask outputs $(ARGS)
+
+graph: ## the stack as a Mermaid diagram
+	@cargo xtask graph
+
+test: lint ## everything CI checks: format, lints, all tests, the local cloud end to end
+	cargo xtask package
+	cargo test --workspace
+
+lint: ## format check, and clippy with warnings denied
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+
+fmt: ## format the code
+	cargo fmt
+
+clean: ## stop the local cloud, remove everything built (a stage in AWS: make destroy)
+	cargo xtask local down
+	cargo clean
+
+tf-backend: ## unnecessary: there is no state to keep; AWS itself is asked what is there
+init: ## unnecessary: cargo fetches what it needs
+ssm-put: ## unnecessary: a deploy writes version and commit to SSM when they are live
+
+tf-backend init ssm-put:
+	@grep '^$@: ##' Makefile | sed 's/.*## /$@ is /'
