@@ -3,6 +3,8 @@
 //!
 //! A failure that no rule names is final. A rule's budget runs from the first failure it matched.
 
+#![allow(clippy::disallowed_methods)] // the one place that may sleep
+
 use crate::aws::{Failure, Trace};
 use crate::engine::note;
 use anyhow::{Result, bail};

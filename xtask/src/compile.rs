@@ -31,12 +31,15 @@ pub fn functions(target: &Target, only: Option<&str>) -> Result<BTreeMap<String,
 
 /// Compiles the deployer, and gives its path.
 ///
+/// Of the whole workspace, not of its package alone: cargo unites the features of what is selected, and the SDK would
+/// be compiled anew between this and `cargo test`.
+///
 /// # Errors
 ///
 /// If it does not compile.
 pub fn deployer() -> Result<PathBuf> {
     let mut command = cargo("build");
-    command.args(["--package", "deployer", "--bin", "deployer"]);
+    command.args(["--workspace", "--bin", "deployer"]);
     executables(command, "the deployer")?
         .remove("deployer")
         .context("building the deployer: cargo named no program")

@@ -5,11 +5,13 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::manifest::Manifest;
 use crate::package::{self, Options};
+use crate::target::Arch;
 use crate::workspace::{packages, root};
 use crate::{compile, local};
 
@@ -63,25 +65,36 @@ pub fn become_deployer(verb: &Verb, arguments: &[OsString]) -> Result<Infallible
     let own_packages = flag("--packages")
         || arguments.iter().any(|a| a.as_encoded_bytes().starts_with(b"--packages="));
 
-    let mut command = Command::new(compile::deployer()?);
-    if !own_packages {
-        if verb.packages && !help {
-            // What was last packaged for arm64 stays arm64.
-            let arch =
-                Manifest::read(&packages()).map(|manifest| manifest.arch).unwrap_or_default();
-            package::package(&Options { arch, only: None, out: None }, false)?;
-        }
-        // Its default is below the current directory, which stays the caller's, for the sake of files in `arguments`.
-        if env::current_dir().ok() != Some(root()) {
-            command.arg("--packages").arg(packages());
-        }
+    let local = verb.cloud && flag("--local") && !help;
+    let options = (verb.packages && !help && !own_packages).then(|| options(local));
+
+    // All three at once: on a new checkout each takes its minute, and none needs the others.
+    let (deployer, packaged, endpoint) = thread::scope(|scope| {
+        let packaging =
+            scope.spawn(|| options.as_ref().map(|options| package::package(options, false)));
+        let starting = scope.spawn(|| local.then(local::ensure_up));
+        (compile::deployer(), packaging.join(), starting.join())
+    });
+    let ended = |_| anyhow!("preparing for {}: a thread of xtask panicked, see above", verb.name);
+    packaged.map_err(ended)?.transpose()?;
+    let endpoint = endpoint.map_err(ended)?.transpose()?;
+
+    let mut command = Command::new(deployer?);
+    // Its default is below the current directory, which stays the caller's, for the sake of files in `arguments`.
+    if !own_packages && env::current_dir().ok() != Some(root()) {
+        command.arg("--packages").arg(packages());
     }
-    if verb.cloud && flag("--local") && !help {
-        command.env("AWS_ENDPOINT_URL", local::ensure_up()?);
-    }
+    command.envs(endpoint.map(|endpoint| ("AWS_ENDPOINT_URL", endpoint)));
 
     let error = command.args(arguments).exec();
     Err(error).with_context(|| format!("running {}", OsStr::to_string_lossy(command.get_program())))
+}
+
+/// What to package: for the local cloud, what runs on this machine; else, what was packaged for arm64 stays arm64.
+fn options(local: bool) -> Options {
+    let manifest = || Manifest::read(&packages()).map(|manifest| manifest.arch);
+    let arch = if local { Arch::host() } else { manifest() };
+    Options { arch: arch.unwrap_or_default(), only: None, out: None }
 }
 
 #[cfg(test)]

@@ -21,6 +21,15 @@ pub enum Arch {
 }
 
 impl Arch {
+    /// This machine's own, if Lambda has it.
+    pub fn host() -> Option<Self> {
+        match std::env::consts::ARCH {
+            "x86_64" => Some(Self::X86_64),
+            "aarch64" => Some(Self::Arm64),
+            _ => None,
+        }
+    }
+
     /// The target whose programs are static: they need no C library of the runtime's.
     pub fn musl(self) -> &'static str {
         match self {

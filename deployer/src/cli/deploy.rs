@@ -83,8 +83,9 @@ fn finish(common: &Common, outputs: &Outputs) {
     match common.json {
         true => outputs.print_json(),
         false => {
-            result(format!("{} {}", paint(BOLD, "url"), outputs.url));
-            result(format!("{} {} (SSM parameter)", paint(BOLD, "key"), outputs.api_key_parameter));
+            result(format!("{}  {}", paint(BOLD, "url"), outputs.url));
+            result(format!("{}  SSM parameter {}", paint(BOLD, "key"), outputs.api_key_parameter));
+            result(format!("{}  {}", paint(BOLD, "try"), outputs.curl(common)));
         }
     }
 }

@@ -111,7 +111,7 @@ fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (String,
         return owned("", "add --yes if you mean it, or run it in a terminal");
     }
     if error.is::<NotDeployed>() {
-        return owned("", &format!("cargo xtask deploy --stage {}{}", common.stage, local(common)));
+        return owned("", &common.command("deploy"));
     }
     let has = |found: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(found);
     if has(|cause| cause.is::<NoRegion>()) {
@@ -127,10 +127,6 @@ fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (String,
         return owned("they were never made, or not all of them", "cargo xtask package");
     }
     failure.map_or_else(Default::default, |failure| of_aws(failure, common))
-}
-
-fn local(common: &Common) -> &'static str {
-    if common.local { " --local" } else { "" }
 }
 
 fn of_aws(failure: &Failure, common: &Common) -> (String, String) {

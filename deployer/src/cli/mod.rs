@@ -87,6 +87,26 @@ pub struct Common {
     pub color: Color,
 }
 
+impl Common {
+    /// A command for the same place as this run, to be typed as printed.
+    pub fn command(&self, verb: &str) -> String {
+        let mut command = format!("cargo xtask {verb}");
+        if self.local {
+            command += " --local";
+        }
+        let stage = (self.stage != "dev").then_some(&self.stage);
+        let flags = [
+            ("stage", stage),
+            ("region", self.region.as_ref()),
+            ("profile", self.profile.as_ref()),
+        ];
+        for (flag, value) in flags.into_iter().filter_map(|(flag, value)| Some((flag, value?))) {
+            command += &format!(" --{flag} {value}");
+        }
+        command
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set

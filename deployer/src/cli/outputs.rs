@@ -43,6 +43,12 @@ impl Outputs {
         }
     }
 
+    /// A call that works as printed, without showing the key.
+    pub fn curl(&self, common: &Common) -> String {
+        let key = common.command("key show --quiet");
+        format!("curl -H \"x-api-key: $({key})\" {}/", self.url)
+    }
+
     pub fn print_json(&self) {
         result(serde_json::to_string_pretty(self).unwrap_or_default());
     }
@@ -62,5 +68,6 @@ pub async fn run(common: &Common) -> Result<Exit> {
     for (key, value) in table.as_object().into_iter().flatten() {
         result(format!("{key:<18} {}", value.as_str().unwrap_or_default()));
     }
+    result(format!("\n{}", outputs.curl(common)));
     Ok(Exit::Done)
 }
