@@ -23,6 +23,9 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+/// How long an upload may take; everything else has a minute.
+pub const UPLOAD: Duration = Duration::from_secs(900);
+
 /// Where the local cloud listens, unless `AWS_ENDPOINT_URL` says otherwise.
 pub const LOCAL_ENDPOINT: &str = "http://127.0.0.1:4566";
 
@@ -89,7 +92,7 @@ impl Aws {
         };
         let pacer = Pacer::new(access.trace);
         let sts = aws_sdk_sts::Client::new(&config);
-        let who = call(&pacer, "sts:GetCallerIdentity", || sts.get_caller_identity().send())
+        let who = call(&pacer, "sts:GetCallerIdentity", false, || sts.get_caller_identity().send())
             .await
             .context("asking AWS whose credentials these are")?;
         let account = who.account().unwrap_or_default().to_owned();
@@ -121,7 +124,21 @@ impl Aws {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        call(&self.pacer, op, send).await
+        call(&self.pacer, op, false, send).await
+    }
+
+    /// The same, for requests about something that was made a moment ago: that AWS doesn't know it
+    /// is no answer yet.
+    pub async fn call_new<T, E, F>(
+        &self,
+        op: &'static str,
+        send: impl Fn() -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        call(&self.pacer, op, true, send).await
     }
 
     /// Where callers reach a stage of an API, without a slash at the end.
@@ -134,12 +151,17 @@ impl Aws {
     }
 }
 
-async fn call<T, E, F>(pacer: &Pacer, op: &'static str, send: impl Fn() -> F) -> Result<T, Failure>
+async fn call<T, E, F>(
+    pacer: &Pacer,
+    op: &'static str,
+    new: bool,
+    send: impl Fn() -> F,
+) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    pacer.run(op, || async { send().await.map_err(|error| Failure::new(op, &error)) }).await
+    pacer.run(op, new, || async { send().await.map_err(|error| Failure::new(op, &error)) }).await
 }
 
 /// The client that reaches the network, without anything in between.

@@ -87,6 +87,9 @@ const RULES: &[Rule] = &[
             || f.says("KMS key is invalid for CreateGrant")
             || f.says("Invalid principal in policy")
     }),
+    rule("S3 to hand out the package", (500, 2_000), 30, |f| {
+        f.says("S3 Error Code: NoSuchKey") || f.says("S3 Error Code: NoSuchBucket")
+    }),
     rule("an earlier change to finish", (500, 2_000), 300, |f| {
         f.is("ResourceConflictException")
             && (f.says("in progress") || f.says("following state") || f.says("concurrent update"))
@@ -114,7 +117,13 @@ const RULES: &[Rule] = &[
     rule("AWS to answer", (300, 8_000), 60, |f| f.ambiguous && !NEVER_TWICE.contains(&f.op)),
 ];
 
-fn rule_for(failure: &Failure) -> Option<&'static Rule> {
+/// Holds only for what was made a moment ago: AWS's services hear of it one by one.
+const NEW: Rule = rule("AWS to notice what was just made", (250, 2_000), 60, |f| f.is_missing());
+
+fn rule_for(failure: &Failure, new: bool) -> Option<&'static Rule> {
+    if new && (NEW.applies)(failure) {
+        return Some(&NEW);
+    }
     RULES.iter().find(|rule| (rule.applies)(failure)).filter(|rule| !rule.budget.is_zero())
 }
 
@@ -130,8 +139,14 @@ impl Pacer {
         Self { trace, next: Mutex::default() }
     }
 
-    /// Sends when the quotas allow, again while a rule says so.
-    pub async fn run<T, F>(&self, op: &'static str, send: impl Fn() -> F) -> Result<T, Failure>
+    /// Sends when the quotas allow, again while a rule says so. With `new`, what is missing was made
+    /// a moment ago and will be noticed.
+    pub async fn run<T, F>(
+        &self,
+        op: &'static str,
+        new: bool,
+        send: impl Fn() -> F,
+    ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -147,7 +162,7 @@ impl Pacer {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            let Some(rule) = rule_for(&failure) else { return Err(failure) };
+            let Some(rule) = rule_for(&failure, new) else { return Err(failure) };
             let (since, tries) = match patience {
                 Some((reason, since, tries)) if reason == rule.waiting_for => (since, tries + 1),
                 _ => (Instant::now(), 0),

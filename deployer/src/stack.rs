@@ -4,11 +4,12 @@
 
 use crate::aws::Aws;
 use crate::contract::{Endpoint, get};
-use crate::engine::{Graph, Handle, Value};
+use crate::engine::{Graph, Handle, Link, Value};
 use crate::env::Env;
 use crate::release::Release;
 use crate::resources::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The first part of every name. A fork changes this one line.
 pub const APP: &str = "ops-api";
@@ -30,9 +31,9 @@ const LOG_RETENTION_DAYS: i32 = 14;
 const MEMORY_MB: i32 = 256;
 const TIMEOUT_SECONDS: i32 = 5;
 /// For all callers together, a second and at once.
-const STAGE_LIMIT: (f64, i32) = (100.0, 200);
-/// For one key, a second and at once; and in a month.
-const KEY_LIMIT: (f64, i32) = (50.0, 100);
+const STAGE_LIMIT: Throttle = Throttle { rate: 100.0, burst: 200 };
+/// For one key, a second and at once; and how many a month.
+const KEY_LIMIT: Throttle = Throttle { rate: 50.0, burst: 100 };
 const KEY_QUOTA: i32 = 1_000_000;
 
 /// The graph, and what a deploy's end has to tell.
@@ -67,12 +68,14 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
 
     // Routes need only the functions' names, so the API is made while Lambda prepares them.
     let (name, aliases) = (env.name(), functions.clone());
-    let api = graph.add(move |link| RestApi {
+    let definition = Arc::new(move |link: &Link| RestApi {
         name: name.clone(),
         endpoint: "REGIONAL".to_owned(),
         api_key_source: "HEADER".to_owned(),
         routes: routes(endpoints, |function| link.mention(&aliases[function])),
     });
+    let of_api = definition.clone();
+    let api = graph.add(move |link| of_api(link));
 
     let permissions: Vec<Handle<()>> = functions
         .iter()
@@ -87,24 +90,19 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
         .collect();
 
     // A route is served once its function answers, and no sooner.
-    let (name, in_api, aliases) = (env.stage.clone(), api.clone(), functions.clone());
+    let (e, in_api) = (env.clone(), api.clone());
     let stage = graph.add(move |link| {
         permissions.iter().for_each(|permission| link.after(permission));
-        Stage {
-            api: link.to(&in_api),
-            name: name.clone(),
-            deployment: routes_hash(&routes(endpoints, |f| link.mention(&aliases[f]))),
-            rate: Some(STAGE_LIMIT.0),
-            burst: Some(STAGE_LIMIT.1),
-        }
+        let deployment = definition(link).fingerprint(&e);
+        Stage::limited(e.stage.clone(), link.to(&in_api), deployment, STAGE_LIMIT)
     });
 
     let (name, of_api, of_stage) = (env.name(), api.clone(), stage.clone());
     let plan = graph.add(move |link| UsagePlan {
         name: name.clone(),
         limits: Limits {
-            rate: KEY_LIMIT.0,
-            burst: KEY_LIMIT.1,
+            rate: KEY_LIMIT.rate,
+            burst: KEY_LIMIT.burst,
             quota: KEY_QUOTA,
             period: "MONTH".to_owned(),
         },

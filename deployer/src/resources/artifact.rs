@@ -1,10 +1,11 @@
 //! A function's package in the staging bucket, named by what is in it.
 
 use super::{Aws, BucketName, outputs};
-use crate::aws::Missing;
+use crate::aws::{Missing, UPLOAD};
 use crate::engine::{Live, Owner, Resource, Value};
 use crate::release::Package;
 use anyhow::{Context, Result, bail};
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -82,9 +83,13 @@ impl Resource<Aws> for Artifact {
         let request = || {
             let request = cx.s3.put_object().bucket(bucket).key(&key);
             let request = request.expected_bucket_owner(&cx.env.account);
-            request.content_type("application/zip").body(ByteStream::from(zip.clone())).send()
+            let request =
+                request.content_type("application/zip").body(ByteStream::from(zip.clone()));
+            let patient = TimeoutConfig::builder().operation_attempt_timeout(UPLOAD).build();
+            let patient = aws_sdk_s3::config::Builder::new().timeout_config(patient);
+            request.customize().config_override(patient).send()
         };
-        cx.call("s3:PutObject", request).await?;
+        cx.call_new("s3:PutObject", request).await?;
         Ok(ArtifactKey(key))
     }
 

@@ -56,7 +56,7 @@ impl Bucket {
                 .public_access_block_configuration(block.clone())
                 .send()
         };
-        cx.call("s3:PutBucketPublicAccessBlock", request).await.map(drop)
+        cx.call_new("s3:PutBucketPublicAccessBlock", request).await.map(drop)
     }
 
     async fn put_policy(&self, cx: &Aws) -> Result<(), Failure> {
@@ -64,7 +64,7 @@ impl Bucket {
             let request = cx.s3.put_bucket_policy().bucket(&self.name);
             request.expected_bucket_owner(&cx.env.account).policy(self.policy.to_string()).send()
         };
-        cx.call("s3:PutBucketPolicy", request).await.map(drop)
+        cx.call_new("s3:PutBucketPolicy", request).await.map(drop)
     }
 }
 

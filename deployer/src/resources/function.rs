@@ -116,7 +116,8 @@ impl Function {
         let name = &self.name;
         let publish =
             || cx.lambda.publish_version().function_name(name).code_sha256(&self.code).send();
-        let version = cx.call("lambda:PublishVersion", publish).await?.version.unwrap_or_default();
+        let version =
+            cx.call_new("lambda:PublishVersion", publish).await?.version.unwrap_or_default();
         self.settled(cx, Some(&version)).await?;
         let create = || {
             let request = cx.lambda.create_alias().function_name(name).name(ALIAS);
@@ -130,7 +131,13 @@ impl Function {
             request.function_version(&version).routing_config(all.build()).send()
         };
         if cx.call("lambda:UpdateAlias", update).await.or_missing()?.is_none() {
-            cx.call("lambda:CreateAlias", create).await?;
+            match cx.call_new("lambda:CreateAlias", create).await {
+                // An answer was lost: it is there, with this version or an older one.
+                Err(failure) if failure.says("already exists") => {
+                    cx.call_new("lambda:UpdateAlias", update).await?;
+                }
+                result => drop(result?),
+            }
         }
         Ok(self.alias_arn(cx))
     }

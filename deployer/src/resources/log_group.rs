@@ -22,7 +22,8 @@ impl LogGroup {
     async fn retain(&self, cx: &Aws) -> Result<()> {
         let request = || cx.logs.put_retention_policy().log_group_name(&self.name);
         if let Some(days) = self.retention_days {
-            cx.call("logs:PutRetentionPolicy", || request().retention_in_days(days).send()).await?;
+            cx.call_new("logs:PutRetentionPolicy", || request().retention_in_days(days).send())
+                .await?;
         }
         Ok(())
     }

@@ -23,9 +23,9 @@ pub use function::{AliasArn, CURRENT, Config, Function, served_code};
 pub use log_group::{LogGroup, LogGroupName};
 pub use parameter::{Parameter, SecretParameter, fact};
 pub use permission::Permission;
-pub use rest_api::{ApiId, RestApi, Route, api_id, routes_hash};
+pub use rest_api::{ApiId, RestApi, Route, api_id};
 pub use role::{Role, RoleArn};
-pub use stage::{Stage, StageName};
+pub use stage::{Stage, StageName, Throttle};
 pub use usage_plan::{Limits, UsagePlan, stage_of};
 
 use crate::aws::{Aws, Failure};

@@ -1,7 +1,7 @@
 //! Who may call a function's alias: its resource policy.
 
 use super::{AliasArn, Aws, gone};
-use crate::aws::{Failure, Missing};
+use crate::aws::Missing;
 use crate::engine::{Live, Owner, Resource, Value};
 use crate::env::ALIAS;
 use anyhow::{Context, Result, bail};
@@ -40,7 +40,7 @@ impl Permission {
         Self { function, alias, statements: BTreeMap::from([(STATEMENT.to_owned(), statement)]) }
     }
 
-    async fn add(&self, cx: &Aws, id: &str, statement: &Statement) -> Result<Result<(), Failure>> {
+    async fn add(&self, cx: &Aws, id: &str, statement: &Statement) -> Result<()> {
         let Statement::Invoke { service, source_arn } = statement else {
             bail!("statement {id} is not one that this program writes");
         };
@@ -50,7 +50,15 @@ impl Permission {
             let request = request.statement_id(id).action("lambda:InvokeFunction");
             request.principal(service).source_arn(arn).send()
         };
-        Ok(cx.call("lambda:AddPermission", request).await.map(drop))
+        match cx.call_new("lambda:AddPermission", request).await {
+            // Its answer was lost, or it says something else; a statement can't be changed.
+            Err(failure) if failure.says("already exists") => {
+                self.remove(cx, id).await?;
+                cx.call_new("lambda:AddPermission", request).await?;
+            }
+            result => drop(result?),
+        }
+        Ok(())
     }
 
     async fn remove(&self, cx: &Aws, id: &str) -> Result<()> {
@@ -118,28 +126,17 @@ impl Resource<Aws> for Permission {
 
     async fn create(&self, cx: &Aws) -> Result<()> {
         for (id, statement) in &self.statements {
-            match self.add(cx, id, statement).await? {
-                // Its answer was lost before, or its content is not what we want.
-                Err(failure) if failure.is("ResourceConflictException") => {
-                    self.remove(cx, id).await?;
-                    self.add(cx, id, statement).await??;
-                }
-                result => result?,
-            }
+            self.add(cx, id, statement).await?;
         }
         Ok(())
     }
 
-    /// A statement can't be changed, only removed and added. Extra ones go last: a door closes
-    /// only when ours is open.
+    /// Extra statements go last: a door closes only when ours is open.
     async fn update(&self, cx: &Aws, live: &Live<Self, ()>) -> Result<()> {
         for (id, statement) in &self.statements {
-            match live.props.statements.get(id) {
-                Some(is) if is == statement => continue,
-                Some(_) => self.remove(cx, id).await?,
-                None => {}
+            if live.props.statements.get(id) != Some(statement) {
+                self.add(cx, id, statement).await?;
             }
-            self.add(cx, id, statement).await??;
         }
         for id in live.props.statements.keys().filter(|id| !self.statements.contains_key(*id)) {
             self.remove(cx, id).await?;

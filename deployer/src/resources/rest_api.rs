@@ -59,14 +59,14 @@ impl Route {
     }
 }
 
-/// Names a set of routes by what it is, so that a deployment of it can be recognised.
-pub fn routes_hash(routes: &BTreeMap<String, Route>) -> String {
-    let text = serde_json::to_string(routes).unwrap_or_default();
-    let hash = Sha256::digest(text.as_bytes());
-    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl RestApi {
+    /// Names the definition by what it is, so that a deployment of it can be recognised.
+    pub fn fingerprint(&self, env: &Env) -> String {
+        let document = self.document(env).unwrap_or_default();
+        let hash = Sha256::digest(document.to_string().as_bytes());
+        hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Everything that PutRestApi resets is in here; its title renames the API.
     fn document(&self, env: &Env) -> Result<serde_json::Value> {
         let mut paths = Map::new();
@@ -108,7 +108,7 @@ impl RestApi {
                 .parameters("basepath", "ignore")
                 .send()
         };
-        let answer = cx.call("apigateway:PutRestApi", request).await?;
+        let answer = cx.call_new("apigateway:PutRestApi", request).await?;
         if let Some(warning) = answer.warnings().first() {
             bail!("API Gateway did not take all of the routes: {warning}");
         }

@@ -55,7 +55,7 @@ impl Role {
             let request = cx.iam.put_role_policy().role_name(&self.name).policy_name(name);
             request.policy_document(policy.to_string()).send()
         };
-        cx.call("iam:PutRolePolicy", request).await?;
+        cx.call_new("iam:PutRolePolicy", request).await?;
         Ok(())
     }
 }

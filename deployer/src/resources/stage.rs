@@ -6,8 +6,9 @@ use crate::engine::{Live, Resource, Value, note};
 use crate::env::Tags;
 use crate::retry::look_then_make;
 use anyhow::Result;
-use aws_sdk_apigateway::types::{Op, PatchOperation};
+use aws_sdk_apigateway::types::{MethodSetting, Op, PatchOperation};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 outputs! { StageName }
 
@@ -18,15 +19,22 @@ pub struct Stage {
     pub api: Value<ApiId>,
     #[serde(skip)]
     pub name: String,
-    /// The routes that are served, by their hash.
+    /// The definition that is served, by its fingerprint.
     pub deployment: String,
-    /// Requests a second, over all callers; none on a live stage that has no limit of its own.
-    pub rate: Option<f64>,
-    /// Requests at once.
-    pub burst: Option<i32>,
+    /// By method, as method settings name it: [`EVERYTHING`], or `~1health/GET`.
+    pub throttling: BTreeMap<String, Throttle>,
 }
 
-/// All methods of all paths, as method settings name them.
+/// A limit over all callers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Throttle {
+    /// Requests a second.
+    pub rate: f64,
+    /// Requests at once.
+    pub burst: i32,
+}
+
+/// All methods of all paths. A setting for one method would count more.
 const EVERYTHING: &str = "*/*";
 
 struct Deployment {
@@ -56,8 +64,14 @@ async fn deployments(cx: &Aws, api: &str) -> Result<Vec<Deployment>> {
 }
 
 impl Stage {
+    /// A stage with one limit for everything.
+    pub fn limited(name: String, api: Value<ApiId>, deployment: String, limit: Throttle) -> Self {
+        let throttling = BTreeMap::from([(EVERYTHING.to_owned(), limit)]);
+        Self { api, name, deployment, throttling }
+    }
+
     fn description(&self) -> String {
-        format!("routes {}", self.deployment)
+        format!("definition {}", self.deployment)
     }
 
     /// The deployment of these routes: the one that is there, or a new one.
@@ -72,28 +86,38 @@ impl Stage {
                 let request = cx.apigateway.create_deployment().rest_api_id(api);
                 request.description(self.description()).send()
             };
-            let made = cx.call("apigateway:CreateDeployment", request).await?;
+            let made = cx.call_new("apigateway:CreateDeployment", request).await?;
             Ok(made.id.unwrap_or_default())
         };
         look_then_make(look, make).await
     }
 
-    /// Sets what CreateStage can't, and moves the stage to a deployment.
-    async fn configure(&self, cx: &Aws, api: &str, deployment: &str) -> Result<(), Failure> {
+    /// Sets what CreateStage can't, removes what isn't wanted, and moves the stage to a deployment.
+    async fn configure(
+        &self,
+        cx: &Aws,
+        api: &str,
+        deployment: &str,
+        live: &BTreeMap<String, Throttle>,
+    ) -> Result<(), Failure> {
         let replace = |path: &str, value: String| {
             PatchOperation::builder().op(Op::Replace).path(path).value(value).build()
         };
-        let throttling = format!("/{EVERYTHING}/throttling");
         let mut patch = vec![replace("/deploymentId", deployment.to_owned())];
-        patch.extend(self.rate.map(|r| replace(&format!("{throttling}/rateLimit"), r.to_string())));
-        patch.extend(
-            self.burst.map(|b| replace(&format!("{throttling}/burstLimit"), b.to_string())),
-        );
+        for method in live.keys().filter(|method| !self.throttling.contains_key(*method)) {
+            // The whole key: AWS refuses to remove its parts (UpdateStage).
+            let remove = PatchOperation::builder().op(Op::Remove).path(format!("/{method}"));
+            patch.push(remove.build());
+        }
+        for (method, Throttle { rate, burst }) in &self.throttling {
+            patch.push(replace(&format!("/{method}/throttling/rateLimit"), rate.to_string()));
+            patch.push(replace(&format!("/{method}/throttling/burstLimit"), burst.to_string()));
+        }
         let request = || {
             let request = cx.apigateway.update_stage().rest_api_id(api).stage_name(&self.name);
             request.set_patch_operations(Some(patch.clone())).send()
         };
-        cx.call("apigateway:UpdateStage", request).await.map(drop)
+        cx.call_new("apigateway:UpdateStage", request).await.map(drop)
     }
 
     /// Deletes the deployments that are served no more.
@@ -133,10 +157,14 @@ impl Resource<Aws> for Stage {
         let (Some(stage), deployments) = (stage?, deployments?) else { return Ok(None) };
         let served = stage.deployment_id().unwrap_or_default();
         let description = deployments.iter().find(|d| d.id == served).map(|d| &d.description);
-        let hash = description.and_then(|description| description.strip_prefix("routes "));
+        let hash = description.and_then(|description| description.strip_prefix("definition "));
         let tags: Tags =
             stage.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-        let settings = stage.method_settings().and_then(|settings| settings.get(EVERYTHING));
+        let throttle = |(method, settings): (&String, &MethodSetting)| {
+            let (rate, burst) =
+                (settings.throttling_rate_limit(), settings.throttling_burst_limit());
+            (method.clone(), Throttle { rate, burst })
+        };
         Ok(Some(Live {
             // The API is ours, so its stages are; GetStage's tags are compared like any property.
             owner: owner(&cx.env, &tags),
@@ -146,8 +174,7 @@ impl Resource<Aws> for Stage {
                 api: self.api.clone(),
                 name: self.name.clone(),
                 deployment: hash.map_or_else(|| format!("not ours ({served})"), ToOwned::to_owned),
-                rate: settings.map(|settings| settings.throttling_rate_limit()),
-                burst: settings.map(|settings| settings.throttling_burst_limit()),
+                throttling: stage.method_settings().into_iter().flatten().map(throttle).collect(),
             },
         }))
     }
@@ -162,20 +189,20 @@ impl Resource<Aws> for Stage {
             let request = request.deployment_id(&deployment);
             request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
         };
-        match cx.call("apigateway:CreateStage", request).await {
+        match cx.call_new("apigateway:CreateStage", request).await {
             Err(failure) if failure.is("ConflictException") => {
                 return super::adopt(self, cx, failure).await;
             }
             result => result?,
         };
-        self.configure(cx, api, &deployment).await?;
+        self.configure(cx, api, &deployment, &BTreeMap::new()).await?;
         Ok(StageName(self.name.clone()))
     }
 
     async fn update(&self, cx: &Aws, live: &Live<Self, StageName>) -> Result<StageName> {
         let api = self.api.get()?.as_str();
         let deployment = self.deployment(cx, api).await?;
-        self.configure(cx, api, &deployment).await?;
+        self.configure(cx, api, &deployment, &live.props.throttling).await?;
         self.prune(cx, api, &deployment).await?;
         Ok(live.output.clone())
     }

@@ -140,7 +140,7 @@ impl UsagePlan {
             let request = cx.apigateway.create_usage_plan_key().usage_plan_id(plan);
             request.key_id(key).key_type("API_KEY").send()
         };
-        match cx.call("apigateway:CreateUsagePlanKey", request).await {
+        match cx.call_new("apigateway:CreateUsagePlanKey", request).await {
             // Its answer was lost before.
             Err(failure) if keys(cx, plan).await?.iter().any(|attached| attached == key) => {
                 drop(failure);
