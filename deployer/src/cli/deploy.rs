@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
-    let started = Instant::now();
+    let mut started = Instant::now();
     let release = load_release(common)?;
     let saved = args.plan.as_deref().map(load).transpose().context(Preflight)?;
     if !common.yes && !can_ask() {
@@ -57,7 +57,9 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     if !common.yes {
         let question =
             format!("{}. Deploy to stage {}? [y/N]", show_plan::summary(&plan), common.stage);
+        let asked = Instant::now();
         let answer = ask(question).unwrap_or_default().to_lowercase();
+        started += asked.elapsed(); // the time to think isn't ours
         if answer != "y" && answer != "yes" {
             say("nothing was changed");
             return Ok(Exit::Preflight);

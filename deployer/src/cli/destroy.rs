@@ -19,7 +19,7 @@ Examples:
   deployer --stage test destroy --yes   in CI";
 
 pub async fn run(common: &Common) -> Result<Exit> {
-    let started = Instant::now();
+    let mut started = Instant::now();
     if !common.yes && !can_ask() {
         bail!(explain::NobodyToAsk);
     }
@@ -39,7 +39,10 @@ pub async fn run(common: &Common) -> Result<Exit> {
         let things = count(plan.steps.len(), "resource");
         let stage = &common.stage;
         let question = format!("{things} will be gone for good. Type the stage's name, {stage}:");
-        if ask(question).as_ref() != Some(stage) {
+        let asked = Instant::now();
+        let answer = ask(question);
+        started += asked.elapsed();
+        if answer.as_ref() != Some(stage) {
             say("nothing was deleted");
             return Ok(Exit::Preflight);
         }

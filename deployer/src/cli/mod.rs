@@ -56,7 +56,14 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 pub struct Common {
     /// Which stage of the API: its own copy of everything
-    #[arg(long, global = true, default_value = "dev", env = "STAGE", value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "dev",
+        env = "STAGE",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
     pub stage: String,
     /// AWS region, instead of the environment's or the profile's
     #[arg(long, global = true, value_name = "REGION")]
@@ -82,7 +89,7 @@ pub struct Common {
     /// Show results and errors only
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Colours and moving lines
+    /// Colours; auto means on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub color: Color,
 }
@@ -109,7 +116,6 @@ impl Common {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless NO_COLOR is set
     Auto,
     Always,
     Never,

@@ -36,11 +36,9 @@ pub async fn connect(common: &Common) -> Result<Aws> {
     aws.env.check(functions()).context(Preflight)?;
     if !common.quiet {
         let Env { app, stage, region, account, .. } = &aws.env;
-        let place = match &aws.endpoint {
-            Some(endpoint) => format!("{endpoint} (not AWS)"),
-            None => format!("AWS account {account}"),
-        };
-        say(paint(DIM, format!("{app} · stage {stage} · {region} · {place}")));
+        let place = aws.endpoint.as_ref().map(|endpoint| format!(" · {endpoint}, not AWS"));
+        let place = place.unwrap_or_default();
+        say(paint(DIM, format!("{app} · stage {stage} · account {account} · {region}{place}")));
     }
     Ok(aws)
 }
