@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn the_longest_derived_name_decides() {
         env("abcdefghijklmnopqrstuvwxyz").check(["root"]).unwrap();
-        let bucket = env("abcdefghijklmnopqrstuvwxyzabc").check(["root"]).unwrap_err().to_string();
+        let bucket = env("abcdefghijklmnopqrstuvwxyzab").check(["root"]).unwrap_err().to_string();
         assert!(bucket.contains("the bucket") && bucket.contains("1 shorter"), "{bucket}");
         let long = "f".repeat(40);
         let role = env("dev").check([long.as_str()]).unwrap_err().to_string();

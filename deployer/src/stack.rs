@@ -183,3 +183,25 @@ fn routes(
     };
     endpoints.iter().map(route).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::kind_uses;
+
+    #[test]
+    fn the_table_of_kinds_knows_every_edge_of_the_stack() {
+        let (app, stage, region) = (APP.into(), "dev".into(), "r".into());
+        let env = Env { app, stage, region, account: "1".into(), partition: "aws".into() };
+        let graph = stack(&env, &Release::stated("1", "abc"), ENDPOINTS).graph;
+        let uses = kind_uses(&kinds());
+        let nodes: Vec<_> = graph.nodes().collect();
+        for node in &nodes {
+            for used in node.uses.iter().map(|&used| nodes[used].kind) {
+                // What tells of a deploy, and keys, are read by nobody else's leave.
+                let free = ["parameter"].contains(&used) || node.kind == "parameter";
+                assert!(free || uses[node.kind].contains(used), "{} uses {used}", node.kind);
+            }
+        }
+    }
+}

@@ -5,7 +5,7 @@ use super::progress::Spinner;
 use super::screen::{DIM, paint, say, time};
 use super::{Common, Exit};
 use crate::aws::{Access, Aws, Failure, Local};
-use crate::engine::{Plan, Silent, Stop, Survey};
+use crate::engine::{Plan, Silent, Stop, Survey, survey_owned};
 use crate::env::Env;
 use crate::release::Release;
 use crate::resources::{api_id, fact, kinds, served_code};
@@ -95,12 +95,10 @@ pub async fn survey_for_destroy(
     stop: &Stop,
 ) -> Result<(Survey<'static, Aws>, Plan)> {
     let spinner = Spinner::new("looking for everything of this stage", common.quiet);
-    let release = Release::default();
-    let graph = stack(&aws.env, &release, ENDPOINTS).graph;
-    let survey = graph.survey_for_destroy(aws, &KINDS, stop, Arc::new(Silent)).await;
+    let survey = survey_owned(aws, &KINDS, stop, Arc::new(Silent)).await;
     drop(spinner);
     let survey = survey?;
-    let plan = survey.plan(target(&aws.env, &release));
+    let plan = survey.plan(target(&aws.env, &Release::default()));
     Ok((survey, plan))
 }
 

@@ -1,6 +1,6 @@
 //! Carrying a plan out: the same walk again, now changing things.
 
-use super::{Action, Observer, Outcome, PARALLEL, Step, Stop, Survey, walk};
+use super::{Action, Observer, Outcome, PARALLEL, Step, Stop, Survey, kind_uses, walk};
 use anyhow::{Context, Error};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -63,10 +63,11 @@ impl<C: Sync + 'static> Survey<'_, C> {
         let kinds: Vec<&str> = (self.nodes.iter().map(|node| node.kind()))
             .chain(self.leftovers.iter().map(|(kind, _)| kind.name))
             .collect();
-        let uses = |a: &str, b: &str| self.kind_uses.get(a).is_some_and(|used| used.contains(b));
+        let uses = kind_uses(self.kinds);
         let users_of = |kind: &str| {
-            let before = |&other: &usize| uses(kinds[other], kind) && !uses(kind, kinds[other]);
-            (0..kinds.len()).filter(before).collect::<BTreeSet<_>>()
+            let user =
+                |&other: &usize| uses.get(kinds[other]).is_some_and(|used| used.contains(kind));
+            (0..kinds.len()).filter(user).collect::<BTreeSet<_>>()
         };
         let mut order: Vec<_> = self.nodes.iter().map(|node| node.uses().clone()).collect();
         order.extend(self.leftovers.iter().map(|(kind, _)| users_of(kind.name)));

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// One property that is not as wanted. Values are as serialised: secrets are hashes already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,8 +43,7 @@ fn compare(path: String, live: Option<&Value>, wanted: Option<&Value>, changes: 
             return;
         }
     };
-    let gone = left.keys().filter(|key| !right.contains_key(*key));
-    for key in right.keys().chain(gone) {
+    for key in left.keys().chain(right.keys()).collect::<BTreeSet<_>>() {
         compare(join(&path, key), left.get(key), right.get(key), changes);
     }
 }

@@ -3,7 +3,7 @@
 use super::node::{Declared, Node};
 use super::{Resource, Value};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What is wanted, in an order in which everything stands after what it uses.
@@ -99,22 +99,5 @@ impl<C: Sync + 'static> Graph<C> {
             name: node.name(),
             uses: node.uses(),
         })
-    }
-
-    /// For each kind, the kinds it uses, directly or not. What holds between declared resources
-    /// holds for the leftovers of their kinds: a function goes before its role.
-    pub(super) fn kind_uses(&self) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-        let mut kinds: BTreeMap<&'static str, BTreeSet<&'static str>> = BTreeMap::new();
-        let mut reached: Vec<BTreeSet<&'static str>> = Vec::new();
-        for node in &self.nodes {
-            let mut used = BTreeSet::new();
-            for &other in node.uses() {
-                used.insert(self.nodes[other].kind());
-                used.extend(&reached[other]);
-            }
-            kinds.entry(node.kind()).or_default().extend(&used);
-            reached.push(used);
-        }
-        kinds
     }
 }

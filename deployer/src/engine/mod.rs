@@ -30,8 +30,8 @@ pub use apply::Report;
 pub use diff::{Change, diff};
 pub use graph::{Graph, Handle, Link, NodeInfo};
 pub use plan::{Action, Plan, Step};
-pub use resource::{Kind, Live, Owned, Owner, Resource};
-pub use survey::{Failures, Foreign, Interrupted, Survey};
+pub use resource::{Kind, Live, Owned, Owner, Resource, kind_uses};
+pub use survey::{Failures, Foreign, Interrupted, Survey, survey_owned};
 pub use value::{Secret, Value};
 pub use walk::{Event, Observer, Outcome, Silent, Stop, note, walk};
 

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 /// A wish that can be compared with reality, and be made real.
@@ -81,16 +82,30 @@ type DeleteFn<C> = for<'a> fn(&'a C, String) -> BoxFuture<'a, Result<()>>;
 /// A kind of resource without its type: what can be done to things nobody declared.
 pub struct Kind<C> {
     pub name: &'static str,
+    /// The kinds that it may use. What uses a thing is deleted, or made to use another, before it.
+    pub uses: &'static [&'static str],
     pub(super) owned: OwnedFn<C>,
     pub(super) delete: DeleteFn<C>,
 }
 
 impl<C: Sync + 'static> Kind<C> {
-    pub fn of<R: Resource<C>>() -> Self {
+    pub fn of<R: Resource<C>>(uses: &'static [&'static str]) -> Self {
         Self {
             name: R::KIND,
+            uses,
             owned: |cx| Box::pin(R::owned(cx)),
             delete: |cx, id| Box::pin(async move { R::delete(cx, &id).await }),
         }
     }
+}
+
+/// For each kind, the kinds that it uses, directly or not. Kinds stand after those that they use.
+pub fn kind_uses<C>(kinds: &[Kind<C>]) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+    let mut all: BTreeMap<&'static str, BTreeSet<&'static str>> = BTreeMap::new();
+    for kind in kinds {
+        let mut used: BTreeSet<_> = kind.uses.iter().copied().collect();
+        used.extend(kind.uses.iter().filter_map(|direct| all.get(direct)).flatten());
+        all.insert(kind.name, used);
+    }
+    all
 }

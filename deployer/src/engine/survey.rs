@@ -19,7 +19,7 @@ pub struct Survey<'k, C> {
     /// One for each node.
     steps: Vec<Step>,
     pub(super) leftovers: Vec<(&'k Kind<C>, Owned)>,
-    pub(super) kind_uses: BTreeMap<&'static str, BTreeSet<&'static str>>,
+    pub(super) kinds: &'k [Kind<C>],
 }
 
 enum Read {
@@ -66,26 +66,7 @@ impl<C: Sync + 'static> Graph<C> {
             .collect();
         let mut leftovers = pair(kinds, owned);
         leftovers.retain(|(kind, owned)| !declared.contains(&(kind.name, owned.id.as_str())));
-        let kind_uses = self.kind_uses();
-        Ok(Survey { nodes: self.nodes, steps, leftovers, kind_uses })
-    }
-
-    /// Lists everything owned, to delete it: what is declared only tells the order.
-    pub async fn survey_for_destroy<'k>(
-        self,
-        cx: &C,
-        kinds: &'k [Kind<C>],
-        stop: &Stop,
-        observer: Arc<dyn Observer>,
-    ) -> Result<Survey<'k, C>> {
-        let uses = vec![BTreeSet::new(); kinds.len()];
-        let outcomes = walk(&uses, PARALLEL, stop, observer, |kind| list(cx, &kinds[kind])).await;
-        let owned = all_done(outcomes)?.into_iter().filter_map(|read| match read {
-            Read::Owned(list) => Some(list),
-            Read::Node(_) => None,
-        });
-        let leftovers = pair(kinds, owned);
-        Ok(Survey { nodes: vec![], steps: vec![], leftovers, kind_uses: self.kind_uses() })
+        Ok(Survey { nodes: self.nodes, steps, leftovers, kinds })
     }
 
     fn steps(&self, findings: Vec<Finding>) -> Result<Vec<Step>> {
@@ -108,6 +89,25 @@ impl<C: Sync + 'static> Graph<C> {
         }
         Ok(steps)
     }
+}
+
+/// Lists everything owned, declared or not, to delete it.
+///
+/// # Errors
+/// Anything that couldn't be listed.
+pub async fn survey_owned<'k, C: Sync + 'static>(
+    cx: &C,
+    kinds: &'k [Kind<C>],
+    stop: &Stop,
+    observer: Arc<dyn Observer>,
+) -> Result<Survey<'k, C>> {
+    let uses = vec![BTreeSet::new(); kinds.len()];
+    let outcomes = walk(&uses, PARALLEL, stop, observer, |kind| list(cx, &kinds[kind])).await;
+    let owned = all_done(outcomes)?.into_iter().filter_map(|read| match read {
+        Read::Owned(list) => Some(list),
+        Read::Node(_) => None,
+    });
+    Ok(Survey { nodes: vec![], steps: vec![], leftovers: pair(kinds, owned), kinds })
 }
 
 fn list<'a, C: Sync + 'static>(cx: &'a C, kind: &'a Kind<C>) -> BoxFuture<'a, Result<Read>> {

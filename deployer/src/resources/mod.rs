@@ -33,17 +33,22 @@ use crate::engine::{Kind, Owner, Resource};
 use crate::env::{Env, Tags};
 use anyhow::Result;
 
-/// Every kind whose leftovers can be found by their tags.
+/// Every kind, after those that it may use: what is no longer declared goes after all that might
+/// still use it. A function, for one, goes when the API has no route to it, and before its role
+/// and its logs.
 pub fn kinds() -> Vec<Kind<Aws>> {
     vec![
-        Kind::of::<LogGroup>(),
-        Kind::of::<Parameter>(),
-        Kind::of::<Role>(),
-        Kind::of::<Bucket>(),
-        Kind::of::<Function>(),
-        Kind::of::<RestApi>(),
-        Kind::of::<ApiKey>(),
-        Kind::of::<UsagePlan>(),
+        Kind::of::<LogGroup>(&[]),
+        Kind::of::<Parameter>(&[]),
+        Kind::of::<Role>(&[]),
+        Kind::of::<Bucket>(&[]),
+        Kind::of::<Artifact>(&["bucket"]),
+        Kind::of::<Function>(&["artifact", "log group", "role"]),
+        Kind::of::<RestApi>(&["function"]),
+        Kind::of::<Permission>(&["function", "rest api"]),
+        Kind::of::<Stage>(&["rest api", "permission"]),
+        Kind::of::<ApiKey>(&[]),
+        Kind::of::<UsagePlan>(&["stage", "api key"]),
     ]
 }
 
