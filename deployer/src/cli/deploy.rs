@@ -35,8 +35,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         bail!(explain::NobodyToAsk);
     }
     let aws = connect(common).await?;
-    let stop = mind_interrupts();
-    let Surveyed { survey, plan, api } = survey(common, &aws, &release, &stop).await?;
+    let Surveyed { survey, plan, api } = survey(common, &aws, &release).await?;
     if let Some((saved, file)) = saved.zip(args.plan.as_deref()) {
         check_same(&saved, &plan, file).context(Preflight)?;
     }
@@ -69,6 +68,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     }
     let observer: Arc<dyn Observer> =
         if common.quiet { Arc::new(Silent) } else { Progress::of(&plan) };
+    let stop = mind_interrupts();
     let report = survey.carry_out(&aws, &stop, observer).await;
     if !report.complete() {
         return Ok(tell(&report, common, "deploy"));

@@ -6,9 +6,10 @@ use super::run::{connect, mind_interrupts, survey_for_destroy};
 use super::screen::{BAD, GOOD, ask, can_ask, count, paint, result, say, time};
 use super::{Common, Exit, explain, show_plan};
 use crate::engine::{Observer, Silent, Step};
+use crate::retry::until;
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub const EXAMPLES: &str = "\
 Everything that bears the stage's tags is deleted, also what the code no longer mentions: functions,
@@ -18,15 +19,16 @@ Examples:
   deployer destroy                      list it, ask for the stage's name, delete it
   deployer --stage test destroy --yes   in CI";
 
+/// How long AWS may list what was deleted.
+const NOTICED: Duration = Duration::from_secs(60);
+
 pub async fn run(common: &Common) -> Result<Exit> {
     let mut started = Instant::now();
     if !common.yes && !can_ask() {
         bail!(explain::NobodyToAsk);
     }
     let aws = connect(common).await?;
-    let stop = mind_interrupts();
-    let (survey, plan) =
-        survey_for_destroy(common, &aws, &stop).await.context(explain::Preflight)?;
+    let (survey, plan) = survey_for_destroy(common, &aws).await.context(explain::Preflight)?;
     if plan.steps.is_empty() {
         say(format!("stage {} isn't there: nothing bears its tags", common.stage));
         receipt(common, &[], &[]);
@@ -49,14 +51,23 @@ pub async fn run(common: &Common) -> Result<Exit> {
     }
     let observer: Arc<dyn Observer> =
         if common.quiet { Arc::new(Silent) } else { Progress::of(&plan) };
+    let stop = mind_interrupts();
     let report = survey.carry_out(&aws, &stop, observer).await;
     if !report.complete() {
         receipt(common, &report.done, &remaining(&report));
         return Ok(tell(&report, common, "destroy"));
     }
-    let (_, left) = survey_for_destroy(common, &aws, &stop).await?;
-    receipt(common, &report.done, &left.steps);
-    if !left.steps.is_empty() {
+    // Lists may show for a while what is gone: only what stays is left.
+    let gone = until("AWS to notice what was deleted", NOTICED, async || {
+        let (_, left) = survey_for_destroy(common, &aws).await?;
+        Ok(left.steps.is_empty().then_some(()))
+    });
+    let left = match gone.await {
+        Ok(()) => vec![],
+        Err(_) => survey_for_destroy(common, &aws).await?.1.steps,
+    };
+    receipt(common, &report.done, &left);
+    if !left.is_empty() {
         say(paint(BAD, "AWS still shows some of it; run destroy again"));
         return Ok(Exit::PartlyDone);
     }

@@ -1,7 +1,7 @@
 //! `deployer plan`: what a deploy would change.
 
 use super::explain::Preflight;
-use super::run::{Surveyed, connect, load_release, mind_interrupts, survey};
+use super::run::{Surveyed, connect, load_release, survey};
 use super::screen::{result, say};
 use super::{Common, Exit, show_plan};
 use crate::engine::Plan;
@@ -28,7 +28,7 @@ pub struct Args {
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let release = load_release(common)?;
     let aws = connect(common).await?;
-    let Surveyed { plan, .. } = survey(common, &aws, &release, &mind_interrupts()).await?;
+    let Surveyed { plan, .. } = survey(common, &aws, &release).await?;
     if common.json {
         result(serde_json::to_string_pretty(&plan)?);
     } else {

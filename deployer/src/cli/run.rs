@@ -74,15 +74,11 @@ pub struct Surveyed {
 }
 
 /// Reads everything that the stack declares, and everything that is left over.
-pub async fn survey(
-    common: &Common,
-    aws: &Aws,
-    release: &Release,
-    stop: &Stop,
-) -> Result<Surveyed> {
+pub async fn survey(common: &Common, aws: &Aws, release: &Release) -> Result<Surveyed> {
     let spinner = Spinner::new("reading what is live", common.quiet);
     let Stack { graph, api } = stack(&aws.env, release, ENDPOINTS);
-    let survey = graph.survey(aws, &KINDS, stop, Arc::new(Silent)).await.context(Preflight)?;
+    let survey =
+        graph.survey(aws, &KINDS, &Stop::default(), Arc::new(Silent)).await.context(Preflight)?;
     drop(spinner);
     let plan = survey.plan(target(&aws.env, release));
     Ok(Surveyed { survey, plan, api })
@@ -92,10 +88,9 @@ pub async fn survey(
 pub async fn survey_for_destroy(
     common: &Common,
     aws: &Aws,
-    stop: &Stop,
 ) -> Result<(Survey<'static, Aws>, Plan)> {
     let spinner = Spinner::new("looking for everything of this stage", common.quiet);
-    let survey = survey_owned(aws, &KINDS, stop, Arc::new(Silent)).await;
+    let survey = survey_owned(aws, &KINDS, &Stop::default(), Arc::new(Silent)).await;
     drop(spinner);
     let survey = survey?;
     let plan = survey.plan(target(&aws.env, &Release::default()));
@@ -135,7 +130,8 @@ pub async fn deployed(aws: &Aws) -> Result<Option<Deployed>> {
     Ok(Some(Deployed { api: api.0, release, since }))
 }
 
-/// Once Ctrl-C is pressed, nothing new is begun; at the second time the process ends at once.
+/// From now on Ctrl-C only keeps new things from being begun; at the second time it ends the process
+/// at once, as it does at the first time while nothing is being changed.
 pub fn mind_interrupts() -> Stop {
     let stop = Stop::default();
     let asked = stop.clone();

@@ -1,7 +1,7 @@
 //! `deployer status`: what is live.
 
 use super::outputs::Outputs;
-use super::run::{Surveyed, connect, deployed, mind_interrupts, survey};
+use super::run::{Surveyed, connect, deployed, survey};
 use super::screen::{CHANGED, DIM, GOOD, paint, result, time};
 use super::{Common, Exit, show_plan};
 use anyhow::Result;
@@ -24,7 +24,7 @@ pub async fn run(common: &Common) -> Result<Exit> {
         }
         return Ok(Exit::Done);
     };
-    let Surveyed { plan, .. } = survey(common, &aws, &deployed.release, &mind_interrupts()).await?;
+    let Surveyed { plan, .. } = survey(common, &aws, &deployed.release).await?;
     let outputs = Outputs::new(&aws, &deployed.api, &deployed.release);
     let since = UNIX_EPOCH + Duration::from_secs(deployed.since.max(0).unsigned_abs());
     let age = SystemTime::now().duration_since(since).unwrap_or_default();
