@@ -38,7 +38,7 @@ impl Resource<Aws> for Artifact {
 
     fn name(&self) -> String {
         let sha256 = &self.package.sha256;
-        format!("{}/{}", self.function, sha256.get(..12).unwrap_or(sha256))
+        format!("{}/{}", self.function, sha256.get(..12).unwrap_or("…"))
     }
 
     fn foretell(&self, _: &Aws) -> Option<ArtifactKey> {
