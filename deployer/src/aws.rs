@@ -8,11 +8,14 @@ use crate::engine::Secret;
 use crate::env::Env;
 use crate::retry::Pacer;
 use anyhow::{Context, Result, bail};
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::{SharedCredentialsProvider, error::CredentialsError};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -179,8 +182,9 @@ async fn load(access: &Access) -> SdkConfig {
         .build();
     // The default grace of 5 s fails uploads over slow lines.
     let stalled = StalledStreamProtectionConfig::enabled().grace_period(Duration::from_secs(30));
+    let http = access.http.clone().unwrap_or_else(http_client);
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(access.http.clone().unwrap_or_else(http_client))
+        .http_client(http.clone())
         .timeout_config(timeouts)
         .stalled_stream_protection(stalled.build())
         .retry_config(RetryConfig::disabled());
@@ -196,7 +200,24 @@ async fn load(access: &Access) -> SdkConfig {
     if let Some(region) = &access.region {
         loader = loader.region(Region::new(region.clone()));
     }
-    loader.load().await
+    let config = loader.load().await;
+    match (&access.local, &access.profile) {
+        (None, Some(profile)) => by_profile(config, profile, http),
+        _ => config,
+    }
+}
+
+/// A profile that was asked for by name counts more than keys in the environment, as it does for
+/// the AWS CLI. The SDK looks there first, and would quietly work in another account.
+fn by_profile(config: SdkConfig, profile: &str, http: SharedHttpClient) -> SdkConfig {
+    let provider = ProviderConfig::without_region()
+        .with_region(config.region().cloned())
+        .with_http_client(http);
+    let credentials = ProfileFileCredentialsProvider::builder()
+        .configure(&provider)
+        .profile_name(profile)
+        .build();
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build()
 }
 
 /// Neither a flag, nor the environment, nor the profile names a region.
@@ -251,7 +272,9 @@ impl Failure {
             retry_after: header("retry-after")
                 .and_then(|seconds| seconds.parse().ok())
                 .map(Duration::from_secs),
-            ambiguous: sent && status.is_none_or(|status| status >= 500),
+            ambiguous: sent
+                && !lacks_credentials(error)
+                && status.is_none_or(|status| status >= 500),
         }
     }
 
@@ -313,6 +336,16 @@ impl<T> Missing<T> for Result<T, Failure> {
             Err(failure) => Err(failure),
         }
     }
+}
+
+/// Nothing was sent then, and asking again finds no credentials either.
+fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
+    use CredentialsError::{CredentialsNotLoaded, InvalidConfiguration};
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.any(|cause| {
+        let cause = cause.downcast_ref();
+        matches!(cause, Some(CredentialsNotLoaded(_) | InvalidConfiguration(_)))
+    })
 }
 
 /// An error and its causes; the SDK's own Display tells only the outermost, "dispatch failure".

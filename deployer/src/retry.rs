@@ -10,7 +10,8 @@ use crate::engine::note;
 use anyhow::{Result, bail};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant; // stands still and jumps in tests
 
 /// How often AWS allows an operation: once a period, with `burst` at once after a rest.
 struct Quota {
@@ -262,3 +263,6 @@ where
         pause = (pause * 2).min(Duration::from_secs(1));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,6 +141,10 @@ fn of_aws(failure: &Failure, common: &Common) -> (String, String) {
             "aws sso login, or renew them as you got them; then run again",
         );
     }
+    // Before what follows: it comes as SignatureDoesNotMatch.
+    if is(&["RequestTimeTooSkewed"]) || says(&["Signature expired", "not yet current"]) {
+        return owned("this machine's clock is wrong", "set the clock and run again");
+    }
     if is(&[
         "InvalidClientTokenId",
         "UnrecognizedClientException",
@@ -152,9 +156,6 @@ fn of_aws(failure: &Failure, common: &Common) -> (String, String) {
             "the access key or its secret is wrong, or the region isn't enabled in the account",
             "check AWS_ACCESS_KEY_ID and AWS_PROFILE; `aws sts get-caller-identity` must work",
         );
-    }
-    if is(&["RequestTimeTooSkewed"]) || says(&["Signature expired", "not yet current"]) {
-        return owned("this machine's clock is wrong", "set the clock and run again");
     }
     if is(&["AccessDenied", "AccessDeniedException", "UnauthorizedException"]) {
         let cause = format!("the credentials lack the right {}", failure.op);

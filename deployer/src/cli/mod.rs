@@ -5,14 +5,14 @@
 mod deploy;
 mod destroy;
 mod explain;
-mod graph;
+pub mod graph;
 mod key;
 mod outputs;
 mod plan;
 mod progress;
 mod run;
 mod screen;
-mod show_plan;
+pub mod show_plan;
 mod smoke_test;
 mod status;
 

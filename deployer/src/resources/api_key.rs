@@ -84,15 +84,16 @@ impl Resource<Aws> for ApiKey {
         self.name.clone()
     }
 
-    /// Of several, the one with the wanted value; else the oldest of ours.
+    /// A value can't be changed. So a key of ours with another value isn't this one: this one is
+    /// made, its users move to it, and only then does the other go, as a leftover.
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ApiKeyId>>> {
-        let rank = |key: &Key| {
-            let ours = is_ours(&cx.env, &key.tags);
-            (!ours, self.value.known() != Some(&key.value))
+        let (ours, others): (Vec<Key>, Vec<Key>) =
+            list(cx, &self.name).await?.into_iter().partition(|key| is_ours(&cx.env, &key.tags));
+        let found = match ours.is_empty() {
+            true => others.into_iter().next(),
+            false => ours.into_iter().find(|key| self.value.known() == Some(&key.value)),
         };
-        let Some(key) = list(cx, &self.name).await?.into_iter().min_by_key(rank) else {
-            return Ok(None);
-        };
+        let Some(key) = found else { return Ok(None) };
         Ok(Some(Live {
             owner: owner(&cx.env, &key.tags),
             output: ApiKeyId(key.id.clone()),
@@ -108,14 +109,7 @@ impl Resource<Aws> for ApiKey {
         }
     }
 
-    /// A key's value can't be changed: another value is another key, and the old one goes.
     async fn update(&self, cx: &Aws, live: &Live<Self, ApiKeyId>) -> Result<ApiKeyId> {
-        let value = self.value.get()?;
-        if live.props.value.known() != Some(value) {
-            let id = self.make(cx, value).await?;
-            Self::delete(cx, &live.id).await?;
-            return Ok(id);
-        }
         let enabled = PatchOperation::builder()
             .op(Op::Replace)
             .path("/enabled")

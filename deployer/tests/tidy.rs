@@ -1,0 +1,131 @@
+//! The invariants of the architecture, held against the sources themselves.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Sources below a directory by their path in it, without tests and comments.
+fn sources(directory: &Path) -> Vec<(String, String)> {
+    fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => collect(&path, files),
+                false => files.push(path),
+            }
+        }
+    }
+    let mut files = vec![];
+    collect(directory, &mut files);
+    let source = |path: PathBuf| {
+        let name = path.strip_prefix(directory).unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap().lines();
+        let code = code.filter(|line| !line.trim_start().starts_with("//"));
+        (name, code.collect::<Vec<_>>().join("\n"))
+    };
+    let sources = files.into_iter().map(source);
+    let sources: Vec<_> = sources.filter(|(name, _)| !name.contains("tests")).collect();
+    assert!(!sources.is_empty());
+    sources
+}
+
+/// Who says one of these words and isn't allowed to.
+#[track_caller]
+fn only(allowed: &[&str], words: &[&str]) {
+    for (name, code) in sources(&root().join("deployer/src")) {
+        let may = allowed.iter().any(|place| name.starts_with(place));
+        let said = words.iter().find(|word| code.contains(*word));
+        assert!(may || said.is_none(), "{name} says {:?}", said.unwrap());
+    }
+}
+
+#[test]
+fn only_resources_and_the_client_name_an_sdk() {
+    only(&["resources/", "aws.rs"], &["aws_sdk_", "aws_config"]);
+}
+
+#[test]
+fn only_retry_sleeps() {
+    only(&["retry.rs"], &["sleep("]);
+}
+
+#[test]
+fn only_the_command_line_prints() {
+    only(&["cli/"], &["println!", "print!(", "stdout()", "stderr()", "anstream", "indicatif"]);
+}
+
+#[test]
+fn the_engine_has_never_heard_of_aws() {
+    for (name, code) in sources(&root().join("deployer/src/engine")) {
+        let lower = code.to_lowercase();
+        assert!(!lower.contains("aws"), "{name}");
+        for outside in ["crate::resources", "crate::cli", "crate::retry", "crate::env"] {
+            assert!(!code.contains(outside), "{name} uses {outside}");
+        }
+    }
+}
+
+#[test]
+fn the_stack_is_stated_without_io() {
+    let sources = sources(&root().join("deployer/src"));
+    let (_, stack) = sources.iter().find(|(name, _)| name == "stack.rs").unwrap();
+    for word in ["async", "await", "std::fs", "std::env", "std::net", "tokio"] {
+        assert!(!stack.contains(word), "stack.rs says {word}");
+    }
+}
+
+#[test]
+fn one_idea_a_file() {
+    for (name, code) in sources(&root().join("deployer/src")) {
+        let lines = code.lines().count();
+        assert!(lines <= 400, "{name} has {lines} lines");
+    }
+}
+
+#[test]
+fn every_endpoint_has_its_binary_and_every_binary_its_endpoint() {
+    let declared: BTreeSet<String> =
+        deployer::stack::ENDPOINTS.iter().map(|endpoint| endpoint.function.to_owned()).collect();
+    let files = fs::read_dir(root().join("functions/src/bin")).unwrap();
+    let stem = |file: std::io::Result<fs::DirEntry>| {
+        file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()
+    };
+    assert_eq!(files.map(stem).collect::<BTreeSet<_>>(), declared);
+}
+
+#[test]
+fn the_picture_in_the_docs_is_the_graph() {
+    let page = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
+    let picture = page.split("```mermaid\n").nth(1).and_then(|rest| rest.split("\n```").next());
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_deployer"))
+        .arg("graph")
+        .env_remove("STAGE")
+        .output()
+        .unwrap();
+    let graph = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        picture.unwrap_or_default(),
+        graph.trim_end(),
+        "put what `cargo xtask graph` prints into the mermaid block of docs/ARCHITECTURE.md"
+    );
+}
+
+/// Whoever reads the exit codes in a script must find the same everywhere.
+#[test]
+fn the_exit_codes_are_the_same_in_every_page() {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_deployer")).arg("--help").output();
+    let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    for page in ["README.md", "docs/ARCHITECTURE.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        for code in ["0 done", "1 failed", "2 differences", "3 partly done", "64 usage"] {
+            assert!(help.contains(code) && text.contains(code), "{page}: {code}");
+        }
+    }
+}
