@@ -9,6 +9,7 @@ from ministack.services import apigateway_v1 as v1
 from plugin.patching import around
 
 TYPES = {
+    "apiKeyRequired": lambda value: value == "true",
     "enabled": lambda value: value == "true",
     "disableExecuteApiEndpoint": lambda value: value == "true",
     "minimumCompressionSize": int,

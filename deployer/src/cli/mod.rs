@@ -5,7 +5,7 @@
 mod deploy;
 mod destroy;
 mod explain;
-pub mod graph;
+mod graph;
 mod key;
 mod outputs;
 mod plan;

@@ -1,0 +1,186 @@
+//! An AWS account for one test, and the deployer at work in it.
+
+use crate::inventory::inventory;
+use crate::local::local;
+use crate::packages::Packages;
+use crate::wire::Wire;
+use deployer::aws::{Access, Aws, Local};
+use deployer::contract::Endpoint;
+use deployer::engine::{Plan, Report, Silent, Stop};
+use deployer::release::Release;
+use deployer::resources::kinds;
+use deployer::stack::{APP, stack};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+pub const REGION: &str = "ap-southeast-2";
+
+/// A role with this may be a function's.
+pub const TRUST: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+    "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}]}"#;
+
+pub struct Account {
+    /// Twelve digits, which the local cloud takes as an access key of that account.
+    pub id: String,
+    pub packages: Packages,
+}
+
+/// What a run of the deployer said, and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Account {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let id = format!("{:012}", 700_000 + NEXT.fetch_add(1, Ordering::SeqCst));
+        Self { id, packages: Packages::of_this_checkout() }
+    }
+
+    /// An account in which the stage `dev` is deployed.
+    pub fn deployed() -> Self {
+        let account = Self::new();
+        account.run("deploy --yes").ends(0);
+        account
+    }
+
+    pub fn command(&self, endpoint: &str, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deployer"));
+        command
+            .args(line.split_whitespace())
+            .arg("--packages")
+            .arg(self.packages.path())
+            .current_dir(self.packages.path())
+            .env_clear()
+            .envs([
+                ("AWS_ENDPOINT_URL", endpoint),
+                ("AWS_ACCESS_KEY_ID", &self.id),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_REGION", REGION),
+            ])
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the built program with these arguments.
+    pub fn run(&self, line: &str) -> Ran {
+        Ran::of(&mut self.command(&local().endpoint, line))
+    }
+
+    /// The same, with a witness.
+    pub fn run_heard(&self, line: &str) -> (Ran, Wire) {
+        let wire = Wire::to(&local().endpoint);
+        (Ran::of(&mut self.command(&wire.endpoint, line)), wire)
+    }
+
+    /// For changes by hand, and for stacks other than the program's own.
+    pub async fn aws(&self) -> Aws {
+        self.aws_of("dev").await
+    }
+
+    pub async fn aws_of(&self, stage: &str) -> Aws {
+        let (endpoint, access_key) = (local().endpoint.clone(), self.id.clone());
+        let local = Some(Local { endpoint, access_key });
+        let region = Some(REGION.to_owned());
+        Aws::connect(&Access { local, region, ..Access::default() }, APP, stage).await.unwrap()
+    }
+
+    /// Everything in the account, whoever made it; without ids, to be compared with others.
+    pub async fn inventory(&self) -> Vec<String> {
+        inventory(&self.aws().await).await
+    }
+
+    /// What `plan` says differs: kind, name and path of each property that is there and isn't as
+    /// wanted; kind, name and action of everything else that is to be done.
+    #[track_caller]
+    pub fn drift(&self) -> Vec<String> {
+        let (ran, wire) = self.run_heard("plan --json --detailed-exitcode");
+        wire.assert_no_writes();
+        let plan: Plan = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{ran:?}"));
+        ran.ends(if plan.is_empty() { 0 } else { 2 });
+        let mut drift = vec![];
+        for step in &plan.steps {
+            let action = format!("{:?}", step.action).to_lowercase();
+            match action.as_str() {
+                "keep" => {}
+                "update" => drift.extend(
+                    step.changes.iter().map(|change| format!("{}: {}", step.title(), change.path)),
+                ),
+                _ => drift.push(format!("{}: {action}", step.title())),
+            }
+        }
+        drift
+    }
+
+    #[track_caller]
+    pub fn assert_as_wanted(&self) {
+        assert_eq!(self.drift(), Vec::<String>::new());
+        self.run("smoke-test").ends(0);
+    }
+
+    pub fn outputs(&self) -> BTreeMap<String, String> {
+        serde_json::from_value(self.run("outputs --json").ends(0).json()).unwrap()
+    }
+
+    /// What a path of the deployed API answers to a caller with the key.
+    pub async fn get(&self, path: &str) -> u16 {
+        let key = self.run("key show").ends(0).out;
+        let url = format!("{}{path}", self.outputs()["url"]);
+        let request = reqwest::Client::new().get(url).header("x-api-key", key.trim());
+        request.send().await.unwrap().status().as_u16()
+    }
+}
+
+/// Deploys a stack with other endpoints than the program's.
+pub async fn deploy(
+    aws: &Aws,
+    release: &Release,
+    endpoints: &'static [Endpoint],
+) -> (Plan, Report) {
+    let (kinds, stop) = (kinds(), Stop::default());
+    let graph = stack(&aws.env, release, endpoints).graph;
+    let survey = graph.survey(aws, &kinds, &stop, Arc::new(Silent)).await.unwrap();
+    let report = survey.carry_out(aws, &stop, Arc::new(Silent)).await;
+    assert!(report.complete(), "{report:?}");
+    (survey.plan(BTreeMap::new()), report)
+}
+
+impl Ran {
+    pub fn of(command: &mut Command) -> Self {
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        Self {
+            code: status.code().unwrap(),
+            out: String::from_utf8(stdout).unwrap(),
+            err: String::from_utf8(stderr).unwrap(),
+        }
+    }
+
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// On either stream.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(
+            self.out.contains(text) || self.err.contains(text),
+            "{text:?} is not in:\n{}\n{}",
+            self.out,
+            self.err
+        );
+        self
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
+}

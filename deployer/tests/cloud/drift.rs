@@ -1,0 +1,153 @@
+//! Changes by hand, one property a kind: each is seen, and mended.
+
+use crate::account::Account;
+use aws_sdk_apigateway::types::{Op, PatchOperation};
+use aws_sdk_ssm::types::ParameterType;
+use deployer::aws::Aws;
+
+fn replace(path: &str, value: &str) -> PatchOperation {
+    PatchOperation::builder().op(Op::Replace).path(path).value(value).build()
+}
+
+async fn change_log_groups(aws: &Aws) {
+    let group = |function| aws.env.log_group(function);
+    let shorter = aws.logs.put_retention_policy().log_group_name(group("root"));
+    shorter.retention_in_days(3).send().await.unwrap();
+    let endless = aws.logs.delete_retention_policy().log_group_name(group("health"));
+    endless.send().await.unwrap();
+}
+
+async fn change_roles(aws: &Aws) {
+    const ALL: &str = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+    let (iam, role) = (&aws.iam, |function| aws.env.role(function));
+    let put = |function, name| {
+        iam.put_role_policy().role_name(role(function)).policy_name(name).policy_document(ALL)
+    };
+    put("root", "write-logs").send().await.unwrap();
+    put("root", "more").send().await.unwrap();
+    let policy = iam.create_policy().policy_name("all").policy_document(ALL).send().await.unwrap();
+    let arn = policy.policy.unwrap().arn.unwrap();
+    iam.attach_role_policy().role_name(role("health")).policy_arn(arn).send().await.unwrap();
+    let trust = iam.update_assume_role_policy().role_name(role("metadata"));
+    trust.policy_document(ALL).send().await.unwrap();
+}
+
+/// Sets the memory as soon as Lambda is ready for it.
+async fn set_memory(aws: &Aws, function: &str, megabytes: i32) {
+    loop {
+        let update = aws.lambda.update_function_configuration();
+        let update = update.function_name(aws.env.function(function)).memory_size(megabytes);
+        match update.send().await {
+            Ok(_) => return,
+            Err(error) => assert!(format!("{error:?}").contains("in progress"), "{error:?}"),
+        }
+    }
+}
+
+async fn change_functions(aws: &Aws) {
+    set_memory(aws, "root", 512).await;
+
+    // A version of other memory, which the alias serves; what is configured is as wanted.
+    let name = aws.env.function("health");
+    set_memory(aws, "health", 512).await;
+    let version = loop {
+        if let Ok(version) = aws.lambda.publish_version().function_name(&name).send().await {
+            break version.version.unwrap();
+        }
+    };
+    set_memory(aws, "health", 256).await;
+    let alias = aws.lambda.update_alias().function_name(name).name("live");
+    alias.function_version(version).send().await.unwrap();
+
+    let open = aws.lambda.add_permission().function_name(aws.env.function("metadata"));
+    let open = open.qualifier("live").statement_id("anybody").principal("*");
+    open.action("lambda:InvokeFunction").send().await.unwrap();
+    let shut = aws.lambda.remove_permission().function_name(aws.env.function("root"));
+    shut.qualifier("live").statement_id("api-gateway").send().await.unwrap();
+}
+
+async fn change_api(aws: &Aws, api: &str) {
+    let gateway = &aws.apigateway;
+    let resources = gateway.get_resources().rest_api_id(api).send().await.unwrap();
+    let health = resources.items().iter().find(|resource| resource.path() == Some("/health"));
+    let method = gateway.update_method().rest_api_id(api).http_method("GET");
+    let method = method.resource_id(health.unwrap().id().unwrap());
+    method.patch_operations(replace("/apiKeyRequired", "false")).send().await.unwrap();
+
+    let deployment = gateway.create_deployment().rest_api_id(api).send().await.unwrap();
+    let stage = gateway.update_stage().rest_api_id(api).stage_name("dev");
+    let stage = stage.patch_operations(replace("/deploymentId", deployment.id().unwrap()));
+    stage.patch_operations(replace("/*/*/throttling/rateLimit", "7")).send().await.unwrap();
+}
+
+async fn change_key_and_plan(aws: &Aws) {
+    let gateway = &aws.apigateway;
+    let keys = gateway.get_api_keys().send().await.unwrap();
+    let key = keys.items()[0].id().unwrap();
+    let off = gateway.update_api_key().api_key(key).patch_operations(replace("/enabled", "false"));
+    off.send().await.unwrap();
+    let plans = gateway.get_usage_plans().send().await.unwrap();
+    let plan = plans.items()[0].id().unwrap();
+    let limits = gateway.update_usage_plan().usage_plan_id(plan);
+    let limits = limits.patch_operations(replace("/throttle/burstLimit", "7"));
+    limits.patch_operations(replace("/quota/limit", "7")).send().await.unwrap();
+    gateway.delete_usage_plan_key().usage_plan_id(plan).key_id(key).send().await.unwrap();
+}
+
+async fn change_parameters(aws: &Aws) {
+    let version = aws.ssm.put_parameter().name(aws.env.parameter("version")).value("9.9.9");
+    version.overwrite(true).send().await.unwrap();
+    let sha = aws.env.parameter("git-sha");
+    aws.ssm.delete_parameter().name(sha).send().await.unwrap();
+
+    // The secret one in clear: its value and tags stay.
+    let name = aws.env.parameter("api-key");
+    let secret = aws.ssm.get_parameter().name(&name).with_decryption(true).send().await.unwrap();
+    aws.ssm.delete_parameter().name(&name).send().await.unwrap();
+    let tag =
+        |(key, value)| aws_sdk_ssm::types::Tag::builder().key(key).value(value).build().unwrap();
+    let put = aws.ssm.put_parameter().name(name).value(secret.parameter.unwrap().value.unwrap());
+    let put = put.r#type(ParameterType::String);
+    put.set_tags(Some(aws.env.tags().into_iter().map(tag).collect())).send().await.unwrap();
+}
+
+async fn change_bucket(aws: &Aws, artifact: &str) {
+    let bucket = aws.env.bucket();
+    aws.s3.delete_bucket_policy().bucket(&bucket).send().await.unwrap();
+    aws.s3.delete_public_access_block().bucket(&bucket).send().await.unwrap();
+    aws.s3.delete_object().bucket(&bucket).key(artifact).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_change_by_hand_is_seen_and_mended() {
+    let account = Account::deployed();
+    let aws = account.aws().await;
+    let sha256 = account.packages.release().package("root").sha256;
+    let artifact = format!("artifacts/root/{sha256}.zip");
+    change_log_groups(&aws).await;
+    change_roles(&aws).await;
+    change_functions(&aws).await;
+    change_api(&aws, &account.outputs()["rest_api_id"]).await;
+    change_bucket(&aws, &artifact).await;
+    change_parameters(&aws).await;
+    change_key_and_plan(&aws).await;
+
+    let drift = account.drift().join("\n");
+    let drift = drift.replace(&account.id, "ACCOUNT").replace(&sha256[..12], "SHA256");
+    insta::assert_snapshot!(drift);
+
+    account.run("deploy --yes").ends(0);
+    account.assert_as_wanted();
+    assert_eq!(account.run("status --json").ends(0).json()["drift"], false);
+}
+
+#[tokio::test]
+async fn status_tells_of_drift() {
+    let account = Account::deployed();
+    change_log_groups(&account.aws().await).await;
+    account.run("status").ends(0).says("drift    yes").says("retention_days  3 → 14");
+    let status = account.run("status --json").ends(0).json();
+    assert_eq!(status["drift"], true);
+    assert_eq!(status["differences"].as_array().unwrap().len(), 2);
+}

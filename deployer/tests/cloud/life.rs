@@ -1,0 +1,120 @@
+//! The ordinary life of a stage: deployed, looked at, deployed again, one beside another.
+
+use crate::account::{Account, REGION};
+
+#[tokio::test]
+async fn a_first_deploy_makes_one_of_everything_and_answers() {
+    let account = Account::new();
+    let ran = account.run("deploy --yes").ends(0).says("23 to create").says("deployed: 23");
+    ran.says("SSM parameter /ops-api/dev/api-key");
+    insta::assert_snapshot!(mask(&account, account.inventory().await.join("\n")));
+    account.run("smoke-test").ends(0).says("10 of 10 passed");
+    assert_eq!(account.get("/health").await, 200);
+}
+
+/// Names of packages change with their code; everything else is snapshotted.
+fn mask(account: &Account, mut text: String) -> String {
+    for function in ["root", "health", "metadata"] {
+        text = text.replace(&account.packages.release().package(function).sha256, "SHA256");
+    }
+    text
+}
+
+#[test]
+fn outputs_tell_everything_that_others_need() {
+    let account = Account::deployed();
+    let outputs = account.outputs();
+    let keys: Vec<_> = outputs.keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "account",
+            "api_key_parameter",
+            "app",
+            "git_sha",
+            "region",
+            "rest_api_id",
+            "stage",
+            "url",
+            "version"
+        ]
+    );
+    let said: Vec<_> = keys.iter().map(|key| outputs[*key].as_str()).collect();
+    let url = format!("{}/_aws/execute-api/{}/dev", crate::local::local().endpoint, said[5]);
+    let (commit, version) = (account.packages.commit(), account.packages.release().version);
+    assert_eq!(
+        said,
+        [
+            &account.id,
+            "/ops-api/dev/api-key",
+            "ops-api",
+            &commit,
+            REGION,
+            said[5],
+            "dev",
+            &url,
+            &version
+        ]
+    );
+    // What a deploy ends with is the same.
+    let deployed = account.run("deploy --yes --json").ends(0).json();
+    assert_eq!(deployed, serde_json::to_value(&outputs).unwrap());
+}
+
+#[test]
+fn status_says_what_is_live_and_that_nothing_drifted() {
+    let account = Account::new();
+    account.run("status").ends(0).says("stage dev is not deployed");
+    assert_eq!(account.run("status --json").json()["deployed"], false);
+    account.run("outputs").ends(1).says("stage dev is not deployed");
+    account.run("smoke-test").ends(1).says("stage dev is not deployed");
+
+    account.run("deploy --yes").ends(0);
+    let commit = account.packages.commit();
+    account.run("status").ends(0).says("drift    none").says(&format!("(commit {commit})"));
+    let status = account.run("status --json").ends(0).json();
+    assert_eq!((&status["drift"], &status["deployed"]), (&false.into(), &true.into()));
+    assert_eq!(status["git_sha"], commit.as_str());
+}
+
+#[test]
+fn a_second_deploy_has_nothing_to_do_and_writes_nothing() {
+    let account = Account::deployed();
+    let (ran, wire) = account.run_heard("deploy --yes");
+    ran.ends(0).says("nothing to do; 23 resources as wanted");
+    wire.assert_no_writes();
+}
+
+#[test]
+fn plan_writes_nothing_even_when_all_is_missing() {
+    let account = Account::new();
+    let (ran, wire) = account.run_heard("plan --detailed-exitcode");
+    ran.ends(2).says("23 to create");
+    wire.assert_no_writes();
+}
+
+#[tokio::test]
+async fn two_stages_live_side_by_side_untouched_by_each_other() {
+    // The name of one begins with that of the other: what is found by prefix finds both.
+    let account = Account::deployed();
+    let dev = account.inventory().await;
+    account.run("deploy --yes --stage dev-2").ends(0).says("23 to create");
+    account.run("smoke-test --stage dev-2").ends(0);
+    account.assert_as_wanted();
+
+    account.run("destroy --yes").ends(0).says("deleted 16, remaining 0");
+    let rest = account.inventory().await;
+    assert!(
+        rest.iter().all(|thing| thing.contains("dev-2")
+            || thing.contains("object")
+            || thing.contains("deployment")),
+        "{rest:#?}"
+    );
+    account.run("plan --stage dev-2 --detailed-exitcode").ends(0);
+    account.run("smoke-test --stage dev-2").ends(0);
+
+    account.run("deploy --yes").ends(0);
+    account.run("destroy --yes --stage dev-2").ends(0).says("deleted 16, remaining 0");
+    assert_eq!(account.inventory().await, dev);
+    account.assert_as_wanted();
+}

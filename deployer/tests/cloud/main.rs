@@ -1,0 +1,23 @@
+//! The deployer end to end, on a local cloud that lives as long as this process.
+//!
+//! Each test has an AWS account of its own and drives the built program, as its users do; what it
+//! sends is heard on the wire ([`wire`]), what it leaves behind is listed with the SDK
+//! ([`account::inventory`]). Changes "by hand" are made with the SDK too.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+
+mod account;
+mod inventory;
+mod local;
+mod packages;
+mod wire;
+
+mod destroy;
+mod drift;
+mod foreign;
+mod interrupted;
+mod life;
+mod release;
+mod saved_plan;
+mod secrets;
+mod smoke;

@@ -1,0 +1,66 @@
+//! Packages to deploy: those of this checkout, and what the next commit would make of them.
+
+use crate::local::local;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use deployer::release::Release;
+use deployer::stack::ENDPOINTS;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::path::Path;
+use tempfile::TempDir;
+
+pub struct Packages {
+    directory: TempDir,
+}
+
+impl Packages {
+    pub fn of_this_checkout() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(&local().packages).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), directory.path().join(file.file_name())).unwrap();
+        }
+        Self { directory }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn release(&self) -> Release {
+        Release::load(self.path(), ENDPOINTS.iter().map(|endpoint| endpoint.function)).unwrap()
+    }
+
+    pub fn commit(&self) -> String {
+        self.release().git_sha
+    }
+
+    /// The same packages, of another commit.
+    pub fn change_commit(&self, git_sha: &str) {
+        self.edit_manifest(|manifest| manifest["git_sha"] = json!(git_sha));
+    }
+
+    /// Other code for one function: its zip gets a comment, and so another hash.
+    pub fn change_code(&self, function: &str) {
+        let path = self.path().join(format!("{function}.zip"));
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let mut zip = zip::ZipWriter::new_append(file).unwrap();
+        zip.set_comment("another build").unwrap();
+        zip.finish().unwrap();
+        let hash = Sha256::digest(fs::read(path).unwrap());
+        self.edit_manifest(|manifest| {
+            let mut packages = manifest["packages"].as_array_mut().unwrap().iter_mut();
+            let package = packages.find(|package| package["name"] == function).unwrap();
+            package["sha256"] = json!(format!("{hash:x}"));
+            package["code_sha256"] = json!(STANDARD.encode(hash));
+        });
+    }
+
+    fn edit_manifest(&self, edit: impl FnOnce(&mut Value)) {
+        let path = self.path().join("manifest.json");
+        let mut manifest = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        edit(&mut manifest);
+        fs::write(path, manifest.to_string()).unwrap();
+    }
+}
