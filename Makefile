@@ -3,7 +3,7 @@
 #   make deploy STAGE=prod against AWS; ARGS="--yes" and other flags go through
 
 # Settings of yours: see .env.template. What is set outside or on the command line counts more.
--include .env
+$(foreach line,$(shell sed -n 's/^\([A-Z][A-Z0-9_]*\)=\(.*\)/\1?=\2/p' .env 2>/dev/null),$(eval $(line)))
 export
 
 STAGE ?= dev

@@ -271,7 +271,7 @@ impl Failure {
             request_id: error.request_id().map(ToOwned::to_owned),
             retry_after: header("retry-after")
                 .and_then(|seconds| seconds.parse().ok())
-                .map(Duration::from_secs),
+                .map(|seconds: u64| Duration::from_secs(seconds.min(3_600))),
             ambiguous: sent
                 && !lacks_credentials(error)
                 && status.is_none_or(|status| status >= 500),

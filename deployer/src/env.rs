@@ -134,6 +134,9 @@ impl Env {
     pub fn check<'a>(&self, functions: impl IntoIterator<Item = &'a str>) -> Result<()> {
         check_part("the app's name", &self.app)?;
         check_part("stage", &self.stage)?;
+        if self.app.starts_with("aws") || self.app.starts_with("ssm") {
+            bail!("SSM refuses names that begin with aws or ssm; change APP in stack.rs");
+        }
         let mut names = vec![("bucket", self.bucket(), 63)];
         for function in functions {
             names.push(("function", self.function(function), 64));

@@ -115,13 +115,17 @@ const RULES: &[Rule] = &[
         f.is("DeleteConflict") || f.is("BucketNotEmpty") || f.says("API Stages associated")
     }),
     rule("AWS to answer", (300, 3_000), 3, |f| f.ambiguous && f.op == "sts:GetCallerIdentity"),
-    rule("AWS to answer", (300, 8_000), 60, |f| f.ambiguous && !NEVER_TWICE.contains(&f.op)),
+    rule("AWS to answer", (300, 8_000), 60, |f| f.ambiguous),
 ];
 
 /// Holds only for what was made a moment ago: AWS's services hear of it one by one.
 const NEW: Rule = rule("AWS to notice what was just made", (250, 2_000), 60, |f| f.is_missing());
 
 fn rule_for(failure: &Failure, new: bool) -> Option<&'static Rule> {
+    // Whatever it says, "try again later" included: it may have been done.
+    if failure.ambiguous && NEVER_TWICE.contains(&failure.op) {
+        return None;
+    }
     if new && (NEW.applies)(failure) {
         return Some(&NEW);
     }
@@ -151,7 +155,8 @@ impl Pacer {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let mut patience: Option<(&'static str, Instant, u32)> = None;
+        // By rule, when it was first needed and how often since: failures may take turns.
+        let mut patience: HashMap<&'static str, (Instant, u32)> = HashMap::new();
         loop {
             self.turn(op).await;
             let sent = Instant::now();
@@ -164,15 +169,13 @@ impl Pacer {
                 Err(failure) => failure,
             };
             let Some(rule) = rule_for(&failure, new) else { return Err(failure) };
-            let (since, tries) = match patience {
-                Some((reason, since, tries)) if reason == rule.waiting_for => (since, tries + 1),
-                _ => (Instant::now(), 0),
-            };
-            let pause = pause(rule, &failure, tries);
+            let (since, tries) =
+                patience.entry(rule.waiting_for).or_insert_with(|| (Instant::now(), 0));
+            let pause = pause(rule, &failure, *tries);
+            *tries += 1;
             if since.elapsed() + pause > rule.budget {
                 return Err(failure);
             }
-            patience = Some((rule.waiting_for, since, tries));
             if since.elapsed() > Duration::from_secs(1) {
                 note(&format!("waiting for {}", rule.waiting_for));
             }
@@ -204,11 +207,11 @@ impl Pacer {
     }
 }
 
-/// How long until the next try: what AWS asks for, else doubling up to the rule's longest, with
+/// How long until the next try: what AWS asks for (0 s included), else doubling up to the rule's longest, with
 /// a quarter of it left to chance so that two deployers don't march in step.
 fn pause(rule: &Rule, failure: &Failure, tries: u32) -> Duration {
     if let Some(asked) = failure.retry_after {
-        return asked;
+        return asked.max(rule.first);
     }
     let full = rule.first.saturating_mul(1 << tries.min(10)).min(rule.longest);
     let mut byte = [0];

@@ -101,20 +101,22 @@ fn every_endpoint_has_its_binary_and_every_binary_its_endpoint() {
 }
 
 #[test]
-fn the_picture_in_the_docs_is_the_graph() {
-    let page = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
-    let picture = page.split("```mermaid\n").nth(1).and_then(|rest| rest.split("\n```").next());
+fn the_pictures_in_the_docs_are_the_graph() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_deployer"))
         .arg("graph")
         .env_remove("STAGE")
         .output()
         .unwrap();
     let graph = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(
-        picture.unwrap_or_default(),
-        graph.trim_end(),
-        "put what `cargo xtask graph` prints into the mermaid block of docs/ARCHITECTURE.md"
-    );
+    for page in ["README.md", "docs/ARCHITECTURE.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        let picture = text.split("```mermaid\n").nth(1).and_then(|rest| rest.split("\n```").next());
+        assert_eq!(
+            picture.unwrap_or_default(),
+            graph.trim_end(),
+            "put what `cargo xtask graph` prints into the mermaid block of {page}"
+        );
+    }
 }
 
 /// Whoever reads the exit codes in a script must find the same everywhere.

@@ -64,7 +64,17 @@ pub async fn run(common: &Common) -> Result<Exit> {
     });
     let left = match gone.await {
         Ok(()) => vec![],
-        Err(_) => survey_for_destroy(common, &aws).await?.1.steps,
+        Err(_) => match survey_for_destroy(common, &aws).await {
+            Ok((_, left)) => left.steps,
+            Err(error) => {
+                receipt(common, &report.done, &[]);
+                explain::print(&error, common);
+                say(
+                    "all was deleted, but AWS could not be asked again; run destroy again to be sure",
+                );
+                return Ok(Exit::PartlyDone);
+            }
+        },
     };
     receipt(common, &report.done, &left);
     if !left.is_empty() {

@@ -158,7 +158,10 @@ fn of_aws(failure: &Failure, common: &Common) -> (String, String) {
         );
     }
     if is(&["AccessDenied", "AccessDeniedException", "UnauthorizedException"]) {
-        let cause = format!("the credentials lack the right {}", failure.op);
+        // AWS names the right itself, and it may be another than the operation: iam:PassRole.
+        let named = failure.message.split("not authorized to perform: ").nth(1);
+        let named = named.and_then(|rest| rest.split_whitespace().next());
+        let cause = format!("the credentials lack the right {}", named.unwrap_or(failure.op));
         return (cause, "have it added to the role or user, and run again".to_owned());
     }
     if is(&["LimitExceededException", "LimitExceeded"]) {

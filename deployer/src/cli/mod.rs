@@ -101,7 +101,8 @@ impl Common {
         if self.local {
             command += " --local";
         }
-        let stage = (self.stage != "dev").then_some(&self.stage);
+        let implied = self.stage == "dev" && std::env::var_os("STAGE").is_none();
+        let stage = (!implied).then_some(&self.stage);
         let flags = [
             ("stage", stage),
             ("region", self.region.as_ref()),

@@ -113,7 +113,9 @@ pub async fn survey_owned<'k, C: Sync + 'static>(
 fn list<'a, C: Sync + 'static>(cx: &'a C, kind: &'a Kind<C>) -> BoxFuture<'a, Result<Read>> {
     Box::pin(async move {
         let owned = (kind.owned)(cx).await;
-        Ok(Read::Owned(owned.with_context(|| format!("listing every {}", kind.name))?))
+        let mut owned = owned.with_context(|| format!("listing every {}", kind.name))?;
+        owned.sort(); // a saved plan must not depend on the order of a list
+        Ok(Read::Owned(owned))
     })
 }
 

@@ -55,9 +55,6 @@ async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
         let page = cx.call("apigateway:GetApiKeys", request).await?;
         for key in page.items.unwrap_or_default() {
             let (id, name) = (key.id.unwrap_or_default(), key.name.unwrap_or_default());
-            if name != prefix {
-                continue;
-            }
             keys.push(Key {
                 // Lists don't always tell the tags.
                 tags: super::gateway_tags(cx, &format!("/apikeys/{id}"), key.tags).await?,
@@ -87,8 +84,9 @@ impl Resource<Aws> for ApiKey {
     /// A value can't be changed. So a key of ours with another value isn't this one: this one is
     /// made, its users move to it, and only then does the other go, as a leftover.
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ApiKeyId>>> {
+        let named = list(cx, &self.name).await?.into_iter().filter(|key| key.name == self.name);
         let (ours, others): (Vec<Key>, Vec<Key>) =
-            list(cx, &self.name).await?.into_iter().partition(|key| is_ours(&cx.env, &key.tags));
+            named.partition(|key| is_ours(&cx.env, &key.tags));
         let found = match ours.is_empty() {
             true => others.into_iter().next(),
             false => ours.into_iter().find(|key| self.value.known() == Some(&key.value)),

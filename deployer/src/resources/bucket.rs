@@ -217,8 +217,13 @@ impl Resource<Aws> for Bucket {
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
         let name = cx.env.bucket();
-        let probe = Self::private(name.clone(), &cx.env.partition);
-        let live = probe.read(cx).await?.filter(|live| live.owner == Owner::Ours);
-        Ok(live.map(|_| Owned { id: name.clone(), name }).into_iter().collect())
+        let account = &cx.env.account;
+        let head = || cx.s3.head_bucket().bucket(&name).expected_bucket_owner(account).send();
+        // Here 403 is a failure: what can't be looked at can't be said to be gone.
+        if cx.call("s3:ListBucket", head).await.or_missing()?.is_none() {
+            return Ok(vec![]);
+        }
+        let ours = owner(&cx.env, &tags(cx, &name).await?) == Owner::Ours;
+        Ok(ours.then(|| Owned { id: name.clone(), name }).into_iter().collect())
     }
 }

@@ -88,25 +88,30 @@ impl Config {
 }
 
 impl Function {
-    /// Waits until Lambda has carried out the last change, and says what is configured.
-    async fn settled(&self, cx: &Aws, version: Option<&str>) -> Result<FunctionConfiguration> {
-        let what = format!("Lambda to prepare {}", self.name);
-        let ready = until(&what, PREPARATION, async || {
-            let Some(config) = get_config(cx, &self.name, version).await? else {
-                return Ok(None); // made a moment ago, and not seen everywhere yet
+    /// Waits until nothing is in progress, whatever came of it: a new update mends a failed one.
+    async fn idle(&self, cx: &Aws, version: Option<&str>) -> Result<FunctionConfiguration> {
+        until(&format!("Lambda to prepare {}", self.name), PREPARATION, async || {
+            // Made a moment ago, it may not be seen everywhere yet.
+            let found = get_config(cx, &self.name, version).await?;
+            let busy = |config: &FunctionConfiguration| {
+                config.state() == Some(&State::Pending)
+                    || config.last_update_status() == Some(&LastUpdateStatus::InProgress)
             };
-            if config.state() == Some(&State::Failed) {
-                bail!("Lambda could not prepare {}: {}", self.name, reason(&config));
-            }
-            if config.last_update_status() == Some(&LastUpdateStatus::Failed) {
-                bail!("Lambda could not update {}: {}", self.name, reason(&config));
-            }
-            let active = config.state().is_none_or(|state| *state == State::Active);
-            let updated =
-                config.last_update_status().is_none_or(|s| *s == LastUpdateStatus::Successful);
-            Ok((active && updated).then_some(config))
-        });
-        ready.await
+            Ok(found.filter(|config| !busy(config)))
+        })
+        .await
+    }
+
+    /// Waits until Lambda has carried out the last change, and fails if it couldn't.
+    async fn settled(&self, cx: &Aws, version: Option<&str>) -> Result<()> {
+        let config = self.idle(cx, version).await?;
+        if config.state() == Some(&State::Failed) {
+            bail!("Lambda could not prepare {}: {}", self.name, reason(&config));
+        }
+        if config.last_update_status() == Some(&LastUpdateStatus::Failed) {
+            bail!("Lambda could not update {}: {}", self.name, reason(&config));
+        }
+        Ok(())
     }
 
     /// Publishes what is configured and moves the alias to it. Both may be repeated: publishing
@@ -316,12 +321,18 @@ impl Resource<Aws> for Function {
         // The architecture travels with the code.
         let same_but_architecture =
             Config { architecture: self.config.architecture.clone(), ..is.config.clone() };
-        if same_but_architecture != self.config {
-            self.settled(cx, None).await?;
+        let now = self.idle(cx, None).await?;
+        if now.state() == Some(&State::Failed) {
+            // No update mends this: "you must delete and recreate" (Lambda function states).
+            Self::delete(cx, &self.name).await?;
+            bail!("Lambda could not prepare it before, so it was deleted; deploy again to make it");
+        }
+        let failed = now.last_update_status() == Some(&LastUpdateStatus::Failed);
+        if failed || same_but_architecture != self.config {
             self.update_config(cx).await?;
+            self.idle(cx, None).await?;
         }
         if is.code != self.code || moves {
-            self.settled(cx, None).await?;
             self.update_code(cx).await?;
         }
         self.release(cx).await

@@ -67,7 +67,7 @@ impl RestApi {
         hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Everything that PutRestApi resets is in here; its title renames the API.
+    /// What PutRestApi replaces; its title renames the API.
     fn document(&self, env: &Env) -> Result<serde_json::Value> {
         let mut paths = Map::new();
         for (route, Route { function, api_key_required, kind }) in &self.routes {

@@ -166,7 +166,6 @@ impl Resource<Aws> for Stage {
             (method.clone(), Throttle { rate, burst })
         };
         Ok(Some(Live {
-            // The API is ours, so its stages are; GetStage's tags are compared like any property.
             owner: owner(&cx.env, &tags),
             output: StageName(self.name.clone()),
             id: format!("{}/{}", api.as_str(), self.name),

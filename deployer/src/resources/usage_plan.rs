@@ -60,7 +60,8 @@ struct Plan {
     tags: Tags,
 }
 
-async fn list(cx: &Aws, name: &str) -> Result<Vec<Plan>> {
+/// The plans whose name begins so, in an order that stays.
+async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
     let (mut plans, mut position) = (vec![], None);
     loop {
         let request = || {
@@ -69,7 +70,8 @@ async fn list(cx: &Aws, name: &str) -> Result<Vec<Plan>> {
         };
         let page = cx.call("apigateway:GetUsagePlans", request).await?;
         for plan in page.items.unwrap_or_default() {
-            if plan.name() != Some(name) {
+            let name = plan.name().unwrap_or_default().to_owned();
+            if !name.starts_with(prefix) {
                 continue;
             }
             let stage = |stage: &ApiStage| {
@@ -89,7 +91,7 @@ async fn list(cx: &Aws, name: &str) -> Result<Vec<Plan>> {
                 },
                 stages: plan.api_stages().iter().map(stage).collect(),
                 tags: super::gateway_tags(cx, &format!("/usageplans/{id}"), plan.tags).await?,
-                name: name.to_owned(),
+                name,
                 id,
             });
         }
@@ -162,7 +164,7 @@ impl UsagePlan {
         let stages: Vec<ApiStage> = known(&self.stages).iter().map(stage).collect();
         let look = async || {
             let mut ours = list(cx, &self.name).await?;
-            ours.retain(|plan| is_ours(&cx.env, &plan.tags));
+            ours.retain(|plan| plan.name == self.name && is_ours(&cx.env, &plan.tags));
             Ok(ours.into_iter().next().map(|plan| plan.id))
         };
         let make = async || {
@@ -173,7 +175,7 @@ impl UsagePlan {
                 let request = request.set_api_stages(Some(stages.clone()));
                 request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
             };
-            let made = cx.call("apigateway:CreateUsagePlan", request).await?;
+            let made = cx.call_new("apigateway:CreateUsagePlan", request).await?;
             Ok(made.id.unwrap_or_default())
         };
         look_then_make(look, make).await
@@ -189,8 +191,10 @@ impl Resource<Aws> for UsagePlan {
     }
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, UsagePlanId>>> {
-        let plans = list(cx, &self.name).await?;
-        let found = plans.into_iter().min_by_key(|plan| !is_ours(&cx.env, &plan.tags));
+        let plans = list(cx, &self.name).await?.into_iter();
+        let found = plans
+            .filter(|plan| plan.name == self.name)
+            .min_by_key(|plan| !is_ours(&cx.env, &plan.tags));
         let Some(plan) = found else { return Ok(None) };
         let mut keys = keys(cx, &plan.id).await?;
         keys.sort();

@@ -111,6 +111,8 @@ fn what_would_be_made_twice_is_never_repeated_blindly() {
     for op in NEVER_TWICE {
         assert_eq!(waits(op, 500, "InternalFailure", ""), None, "{op}");
         assert_eq!(waits(op, 0, "", "timeout"), None, "{op}");
+        let later = "Service unavailable, please try again later";
+        assert_eq!(waits(op, 503, "ServiceUnavailableException", later), None, "{op}");
         let refused = waits(op, 429, "TooManyRequestsException", "");
         assert_eq!(refused, Some("AWS's rate limit"), "{op} was refused, so it wasn't done");
     }
@@ -160,6 +162,31 @@ async fn patience_ends_with_the_budget() {
     let (result, sent, seconds) = run(usize::MAX, role).await;
     assert!(result.is_err());
     assert!(sent > 40 && (80..=90).contains(&seconds), "{sent} requests in {seconds} s");
+}
+
+/// Each failure by itself would be borne; together they must not be borne for ever.
+#[tokio::test(start_paused = true)]
+async fn failures_that_take_turns_end_with_the_first_budget() {
+    let busy = failure("lambda:PublishVersion", 409, "ResourceConflictException", "in progress");
+    let role = failure("lambda:PublishVersion", 400, "X", "cannot be assumed by Lambda");
+    let (sent, started) = (AtomicUsize::new(0), Instant::now());
+    let answer = || async {
+        let number = sent.fetch_add(1, Ordering::SeqCst);
+        assert!(number < 1_000, "it never ends");
+        Err::<(), _>(if number % 2 == 0 { busy.clone() } else { role.clone() })
+    };
+    let result = Pacer::new(None).run(busy.op, false, answer).await;
+    assert!(result.is_err_and(|last| last.says("cannot be assumed")));
+    assert!((80..=92).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+}
+
+/// Some answers ask for another try after 0 s: no reason to hammer.
+#[tokio::test(start_paused = true)]
+async fn asked_to_come_back_at_once_there_is_a_pause_all_the_same() {
+    let mut throttled = failure("ssm:PutParameter", 400, "ThrottlingException", "");
+    throttled.retry_after = Some(Duration::ZERO);
+    let (_, sent, seconds) = run(5, throttled).await;
+    assert_eq!((sent, seconds), (6, 5));
 }
 
 #[tokio::test(start_paused = true)]
