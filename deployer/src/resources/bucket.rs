@@ -220,8 +220,12 @@ impl Resource<Aws> for Bucket {
         let account = &cx.env.account;
         let head = || cx.s3.head_bucket().bucket(&name).expected_bucket_owner(account).send();
         // Here 403 is a failure: what can't be looked at can't be said to be gone.
-        if cx.call("s3:ListBucket", head).await.or_missing()?.is_none() {
-            return Ok(vec![]);
+        match cx.call("s3:ListBucket", head).await.or_missing() {
+            Ok(None) => return Ok(vec![]),
+            Err(failure) if failure.status == Some(403) => {
+                bail!("{name} is not in account {account}, or s3:ListBucket is denied");
+            }
+            result => drop(result?),
         }
         let ours = owner(&cx.env, &tags(cx, &name).await?) == Owner::Ours;
         Ok(ours.then(|| Owned { id: name.clone(), name }).into_iter().collect())

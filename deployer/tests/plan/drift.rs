@@ -1,0 +1,168 @@
+//! One difference in every field of every kind: each shows as an update of just that property.
+
+use super::*;
+use crate::world::{ACCOUNT, REGION};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+type Edit = fn(&mut Value);
+
+const HEALTH: &str = "ops-api-dev-health";
+const LOGS: &str = "/aws/lambda/ops-api-dev-health";
+const VERSION: &str = "/ops-api/dev/version";
+const SECRET: &str = "/ops-api/dev/api-key";
+
+fn bucket(world: &mut Value) -> &mut Value {
+    &mut world["buckets"][format!("ops-api-dev-{ACCOUNT}-{REGION}")]
+}
+
+fn role(world: &mut Value) -> &mut Value {
+    &mut world["roles"][format!("{HEALTH}-{REGION}")]
+}
+
+/// Somebody changed the configuration, published it and moved the alias.
+fn configure(world: &mut Value, property: &str, value: Value) {
+    for version in ["latest", "live"] {
+        let function = &mut world["functions"][HEALTH][version];
+        property.split('.').fold(function, |at, key| &mut at[key]).clone_from(&value);
+    }
+}
+
+fn health(world: &mut Value) -> &mut Value {
+    &mut world["functions"][HEALTH]
+}
+
+fn route(world: &mut Value) -> &mut Value {
+    &mut world["apis"]["api1"]["resources"]["/health"]["GET"]
+}
+
+fn stage(world: &mut Value) -> &mut Value {
+    &mut world["apis"]["api1"]["stages"]["dev"]
+}
+
+fn usage_plan(world: &mut Value) -> &mut Value {
+    &mut world["usage plans"]["plan1"]
+}
+
+/// Of which kind, the properties that must show, and how they came to differ.
+const DRIFTS: &[(&str, &str, Edit)] = &[
+    ("log group", "retention_days", |w| w["log groups"][LOGS]["retentionInDays"] = json!(7)),
+    ("log group", "retention_days", |w| w["log groups"][LOGS]["retentionInDays"] = Value::Null),
+    ("parameter", "value", |w| w["parameters"][VERSION]["Value"] = json!("0.9.0")),
+    ("parameter", "type", |w| w["parameters"][SECRET]["Type"] = json!("String")),
+    ("role", "trust.Version", |w| role(w)["trust"]["Version"] = json!("2008-10-17")),
+    ("role", "trust.Statement", |w| {
+        role(w)["trust"]["Statement"][0]["Principal"] = json!({ "AWS": "arn:aws:iam::1:root" });
+    }),
+    ("role", "policies.write-logs.Version", |w| {
+        role(w)["policies"]["write-logs"]["Version"] = json!("2008-10-17");
+    }),
+    ("role", "policies.write-logs.Statement", |w| {
+        role(w)["policies"]["write-logs"]["Statement"][0]["Resource"] = json!("*");
+    }),
+    ("role", "policies.extra.Statement", |w| {
+        role(w)["policies"]["extra"] = json!({ "Statement": { "Effect": "Allow", "Action": "*" } });
+    }),
+    ("role", "attached", |w| role(w)["attached"] = json!(["arn:aws:iam::aws:policy/ReadOnly"])),
+    ("bucket", "public_access_blocked", |w| bucket(w)["blocked"]["BlockPublicAcls"] = json!(false)),
+    ("bucket", "public_access_blocked", |w| bucket(w)["blocked"] = Value::Null),
+    ("bucket", "policy.Version", |w| bucket(w)["policy"]["Version"] = json!("2008-10-17")),
+    ("bucket", "policy.Statement", |w| bucket(w)["policy"]["Statement"] = json!([])),
+    ("function", "description", |w| configure(w, "Description", json!("edited by hand"))),
+    ("function", "role", |w| configure(w, "Role", json!("arn:aws:iam::1:role/other"))),
+    ("function", "log_group", |w| configure(w, "LoggingConfig.LogGroup", json!("/elsewhere"))),
+    ("function", "runtime", |w| configure(w, "Runtime", json!("provided.al2"))),
+    ("function", "handler", |w| configure(w, "Handler", json!("main"))),
+    ("function", "architecture", |w| configure(w, "Architectures", json!(["arm64"]))),
+    ("function", "memory_mb", |w| configure(w, "MemorySize", json!(128))),
+    ("function", "timeout_seconds", |w| configure(w, "Timeout", json!(900))),
+    ("function", "environment.GIT_SHA", |w| {
+        configure(w, "Environment.Variables.GIT_SHA", json!("x"))
+    }),
+    ("function", "environment.VERSION", |w| {
+        configure(w, "Environment.Variables.VERSION", json!(""))
+    }),
+    ("function", "environment.DEBUG", |w| configure(w, "Environment.Variables.DEBUG", json!("1"))),
+    ("function", "code", |w| configure(w, "CodeSha256", json!("AAAA"))),
+    ("function", "live", |w| health(w)["live"]["Timeout"] = json!(900)),
+    ("function", "live", |w| health(w)["live"]["CodeSha256"] = json!("AAAA")),
+    ("function", "live", |w| health(w)["live"] = Value::Null),
+    ("function", "live", |w| health(w)["weights"] = json!({ "6": 0.5 })),
+    ("permission", "statements.api-gateway.service", |w| {
+        health(w)["policy"][0]["Principal"]["Service"] = json!("events.amazonaws.com");
+    }),
+    ("permission", "statements.api-gateway.source_arn", |w| {
+        health(w)["policy"][0]["Condition"]["ArnLike"]["AWS:SourceArn"] = json!("arn:aws:x");
+    }),
+    ("permission", "statements.everybody.Principal statements.everybody.Sid", |w| {
+        let all = json!({ "Sid": "everybody", "Principal": "*" });
+        health(w)["policy"].as_array_mut().unwrap().push(all);
+    }),
+    ("rest api", "endpoint", |w| {
+        w["apis"]["api1"]["endpointConfiguration"]["types"] = json!(["EDGE"]);
+    }),
+    ("rest api", "api_key_source", |w| w["apis"]["api1"]["apiKeySource"] = json!("AUTHORIZER")),
+    ("rest api", r#"routes["GET /health"].function"#, |w| {
+        route(w)["methodIntegration"]["uri"] = json!("https://elsewhere.example");
+    }),
+    ("rest api", r#"routes["GET /health"].api_key_required"#, |w| {
+        route(w)["apiKeyRequired"] = json!(false);
+    }),
+    ("rest api", r#"routes["GET /health"].type"#, |w| {
+        route(w)["methodIntegration"]["type"] = json!("AWS");
+    }),
+    ("stage", "deployment", |w| stage(w)["deploymentId"] = json!("dep0")),
+    ("stage", "deployment", |w| w["apis"]["api1"]["deployments"]["dep1"] = json!("by hand")),
+    ("stage", r#"throttling["*/*"].rate"#, |w| {
+        stage(w)["methodSettings"]["*/*"]["throttlingRateLimit"] = json!(1.0);
+    }),
+    ("stage", r#"throttling["*/*"].burst"#, |w| {
+        stage(w)["methodSettings"]["*/*"]["throttlingBurstLimit"] = json!(1);
+    }),
+    ("api key", "enabled", |w| w["keys"]["key1"]["enabled"] = json!(false)),
+    ("usage plan", "rate", |w| usage_plan(w)["throttle"]["rateLimit"] = json!(1.5)),
+    ("usage plan", "burst", |w| usage_plan(w)["throttle"]["burstLimit"] = json!(1)),
+    ("usage plan", "quota", |w| usage_plan(w)["quota"]["limit"] = json!(10)),
+    ("usage plan", "period", |w| usage_plan(w)["quota"]["period"] = json!("DAY")),
+    ("usage plan", "stages", |w| usage_plan(w)["apiStages"] = json!([])),
+    ("usage plan", "keys", |w| usage_plan(w)["keys"] = json!(["key1", "key9"])),
+];
+
+#[tokio::test(start_paused = true)]
+async fn every_field_of_every_kind_drifts_by_itself() {
+    let deployed = deployed().await;
+    let mut report = String::new();
+    for (kind, path, edit) in DRIFTS {
+        let mut world = deployed.clone();
+        edit(&mut world);
+        let plan = plan(&world).await;
+        let [step] = &steps(&plan).collect::<Vec<_>>()[..] else { panic!("{}", text(&plan)) };
+        let paths: Vec<_> = step.changes.iter().map(|change| change.path.as_str()).collect();
+        let found = (step.action, step.kind.as_str(), paths.join(" "));
+        assert_eq!(found, (Action::Update, *kind, (*path).to_owned()), "{}", text(&plan));
+        let shown = text(&plan);
+        report += &format!("{}\n", shown.split("\n\n").next().unwrap());
+    }
+    insta::assert_snapshot!(report);
+}
+
+/// A property that is added to a kind must be added to the table above.
+#[tokio::test(start_paused = true)]
+async fn the_table_of_drifts_has_every_field_of_every_kind() {
+    // One route, one log group, one function stand for all.
+    let of_one = |path: &str| {
+        path.replace("GET /metadata", "GET /health").replace("GET /\"", "GET /health\"")
+    };
+    let wanted: BTreeSet<(String, String)> = (plan(&Value::Null).await.steps.iter())
+        .flat_map(|step| {
+            step.changes.iter().map(|change| (step.kind.clone(), of_one(&change.path)))
+        })
+        .collect();
+    let tried = DRIFTS.iter().map(|(kind, path, _)| ((*kind).to_owned(), (*path).to_owned()));
+    // An artifact's bucket and a key's value are what they are: another one is another thing.
+    let identities = [("artifact", "bucket"), ("api key", "value")];
+    let identities = identities.map(|(kind, path)| (kind.to_owned(), path.to_owned()));
+    let tried: BTreeSet<_> = tried.chain(identities).collect();
+    let missing: Vec<_> = wanted.difference(&tried).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -1,0 +1,66 @@
+//! Plans as people read them: the real stack against an AWS that is answered from memory, at the
+//! wire. Read the snapshots as a reviewer would.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+
+mod drift;
+mod orphans;
+mod release;
+mod whole;
+mod wire;
+mod world;
+
+use deployer::aws::{Access, Aws, Local};
+use deployer::cli::show_plan;
+use deployer::engine::{Action, Plan, Silent, Step, Stop};
+use deployer::release::Release;
+use deployer::resources::kinds;
+use deployer::stack::{APP, ENDPOINTS, stack};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Connected to a world in memory, whatever this machine's environment says.
+async fn connect(world: &Value) -> Aws {
+    let local = Local { endpoint: "http://aws.invalid".to_owned(), access_key: "test".to_owned() };
+    let access = Access {
+        region: Some(world::REGION.to_owned()),
+        local: Some(local),
+        http: Some(wire::client(world.clone())),
+        ..Access::default()
+    };
+    Aws::connect(&access, APP, "dev").await.unwrap()
+}
+
+/// What must be done for `release` to be what is there.
+async fn try_plan(world: &Value, release: &Release) -> anyhow::Result<Plan> {
+    let (aws, kinds) = (connect(world).await, kinds());
+    let graph = stack(&aws.env, release, ENDPOINTS).graph;
+    let survey = graph.survey(&aws, &kinds, &Stop::default(), Arc::new(Silent)).await?;
+    Ok(survey.plan(BTreeMap::new()))
+}
+
+async fn plan(world: &Value) -> Plan {
+    try_plan(world, &world::release()).await.unwrap()
+}
+
+/// A stage on which [`plan`] has nothing to do.
+async fn deployed() -> Value {
+    let plan = plan(&Value::Null).await;
+    let stage = plan.steps.iter().find(|step| step.kind == "stage").unwrap();
+    // The one value that nobody could write down by hand: a hash of the API's definition.
+    let change = stage.changes.iter().find(|change| change.path == "deployment").unwrap();
+    world::everything(change.to.as_ref().unwrap().as_str().unwrap())
+}
+
+/// The plan as it is printed, without colours.
+fn text(plan: &Plan) -> String {
+    let text = show_plan::show(plan, false);
+    let gap = if text.is_empty() { "" } else { "\n" };
+    let text = format!("{text}{gap}{}", show_plan::summary(plan));
+    anstream::adapter::strip_str(&text).to_string()
+}
+
+fn steps(plan: &Plan) -> impl Iterator<Item = &Step> {
+    plan.steps.iter().filter(|step| step.action != Action::Keep)
+}

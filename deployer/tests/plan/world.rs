@@ -1,0 +1,205 @@
+//! What is there, as plain JSON that tests change: by kind, then by the name or id that AWS uses.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use deployer::release::Release;
+use deployer::stack::ENDPOINTS;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+pub const ACCOUNT: &str = "123456789012";
+pub const REGION: &str = "ap-southeast-2";
+pub const KEY: &str = "Vf0sHWcGSqVJ3nUj8yM7kXx1eQd2bTzL4aPr6uCi";
+
+fn functions() -> impl Iterator<Item = &'static str> {
+    ENDPOINTS.iter().map(|endpoint| endpoint.function)
+}
+
+fn code(function: &str) -> String {
+    STANDARD.encode(Sha256::digest(function))
+}
+
+/// The release that is deployed.
+pub fn release() -> Release {
+    let stated = Release::stated("1.0.0", "abc57858585");
+    functions().fold(stated, |release, function| release.with_code(function, &code(function)))
+}
+
+pub fn tags() -> Value {
+    json!({ "app": "ops-api", "stage": "dev", "managed-by": "deployer" })
+}
+
+pub fn role() -> Value {
+    json!({
+        "tags": tags(),
+        "trust": {
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Service": "lambda.amazonaws.com" },
+                "Action": "sts:AssumeRole",
+            }],
+        },
+        "policies": {},
+        "attached": [],
+    })
+}
+
+pub fn log_group() -> Value {
+    json!({ "retentionInDays": 14, "tags": tags() })
+}
+
+pub fn parameter(kind: &str, value: &str) -> Value {
+    json!({ "Type": kind, "Value": value, "tags": tags() })
+}
+
+/// `latest` is what is configured; `live` is what the alias serves.
+pub fn function(short: &str, description: &str, environment: &Value) -> Value {
+    let name = format!("ops-api-dev-{short}");
+    let latest = json!({
+        "FunctionName": name,
+        "Version": "$LATEST",
+        "Description": description,
+        "Role": format!("arn:aws:iam::{ACCOUNT}:role/ops-api/dev/{name}-{REGION}"),
+        "Runtime": "provided.al2023",
+        "Handler": "bootstrap",
+        "Architectures": ["x86_64"],
+        "MemorySize": 256,
+        "Timeout": 5,
+        "Environment": { "Variables": environment },
+        "LoggingConfig": { "LogFormat": "Text", "LogGroup": format!("/aws/lambda/{name}") },
+        "CodeSha256": code(short),
+        "State": "Active",
+        "LastUpdateStatus": "Successful",
+    });
+    let mut live = latest.clone();
+    live["Version"] = json!("7");
+    let policy = json!([{
+        "Sid": "api-gateway",
+        "Effect": "Allow",
+        "Principal": { "Service": "apigateway.amazonaws.com" },
+        "Action": "lambda:InvokeFunction",
+        "Resource": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}:live"),
+        "Condition": { "ArnLike": {
+            "AWS:SourceArn": format!("arn:aws:execute-api:{REGION}:{ACCOUNT}:api1/*/*"),
+        } },
+    }]);
+    json!({ "latest": latest, "live": live, "weights": {}, "policy": policy, "tags": tags() })
+}
+
+pub fn bucket() -> Value {
+    let arn = format!("arn:aws:s3:::ops-api-dev-{ACCOUNT}-{REGION}");
+    let release = release();
+    let key = |f| format!("artifacts/{f}/{}.zip", release.package(f).sha256);
+    json!({
+        "tags": tags(),
+        "blocked": {
+            "BlockPublicAcls": true, "IgnorePublicAcls": true,
+            "BlockPublicPolicy": true, "RestrictPublicBuckets": true,
+        },
+        "policy": {
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [arn, format!("{arn}/*")],
+                "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+            }],
+        },
+        "objects": functions().map(key).collect::<Vec<_>>(),
+    })
+}
+
+pub fn method(function: &str) -> Value {
+    let alias = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:ops-api-dev-{function}:live");
+    let path = format!("path/2015-03-31/functions/{alias}/invocations");
+    let uri = format!("arn:aws:apigateway:{REGION}:lambda:{path}");
+    json!({
+        "apiKeyRequired": true,
+        "methodIntegration": { "type": "AWS_PROXY", "httpMethod": "POST", "uri": uri },
+    })
+}
+
+pub fn api(deployment: &str) -> Value {
+    let mut resources = Map::new();
+    for endpoint in ENDPOINTS {
+        resources.entry(endpoint.path).or_insert_with(|| json!({}))[endpoint.method] =
+            method(endpoint.function);
+    }
+    json!({
+        "name": "ops-api-dev",
+        "apiKeySource": "HEADER",
+        "endpointConfiguration": { "types": ["REGIONAL"] },
+        "createdDate": 1_767_225_600,
+        "tags": tags(),
+        "resources": resources,
+        "deployments": { "dep1": format!("definition {deployment}") },
+        "stages": { "dev": {
+            "stageName": "dev",
+            "deploymentId": "dep1",
+            "methodSettings": {
+                "*/*": { "throttlingRateLimit": 100.0, "throttlingBurstLimit": 200 },
+            },
+            "tags": tags(),
+        } },
+    })
+}
+
+pub fn key(value: &str) -> Value {
+    json!({
+        "name": "ops-api-dev", "value": value, "enabled": true,
+        "createdDate": 1_767_225_600, "tags": tags(),
+    })
+}
+
+pub fn usage_plan() -> Value {
+    json!({
+        "name": "ops-api-dev",
+        "throttle": { "rateLimit": 50.0, "burstLimit": 100 },
+        "quota": { "limit": 1_000_000, "period": "MONTH" },
+        "apiStages": [{ "apiId": "api1", "stage": "dev" }],
+        "keys": ["key1"],
+        "tags": tags(),
+    })
+}
+
+/// Everything that the stack wants, as AWS would tell it.
+pub fn everything(definition: &str) -> Value {
+    let (mut roles, mut logs, mut all) = (json!({}), json!({}), json!({}));
+    for endpoint in ENDPOINTS {
+        let (short, name) = (endpoint.function, format!("ops-api-dev-{}", endpoint.function));
+        let log_arn = format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{name}:*");
+        let mut role = role();
+        role["policies"]["write-logs"] = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Action": ["logs:PutLogEvents", "logs:CreateLogStream"],
+                "Resource": log_arn,
+            }],
+        });
+        roles[format!("{name}-{REGION}")] = role;
+        logs[format!("/aws/lambda/{name}")] = log_group();
+        let environment = match endpoint.knows_release {
+            true => json!({ "VERSION": "1.0.0", "GIT_SHA": "abc57858585" }),
+            false => json!({}),
+        };
+        let description = format!("{} {}", endpoint.method, endpoint.path);
+        all[name] = function(short, &description, &environment);
+    }
+    json!({
+        "roles": roles,
+        "log groups": logs,
+        "functions": all,
+        "parameters": {
+            "/ops-api/dev/api-key": parameter("SecureString", KEY),
+            "/ops-api/dev/version": parameter("String", "1.0.0"),
+            "/ops-api/dev/git-sha": parameter("String", "abc57858585"),
+        },
+        "buckets": { (format!("ops-api-dev-{ACCOUNT}-{REGION}")): bucket() },
+        "apis": { "api1": api(definition) },
+        "keys": { "key1": key(KEY) },
+        "usage plans": { "plan1": usage_plan() },
+    })
+}
