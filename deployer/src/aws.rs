@@ -6,6 +6,7 @@
 
 use crate::engine::Secret;
 use crate::env::Env;
+use crate::http;
 use crate::retry::Pacer;
 use anyhow::{Context, Result, bail};
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -16,8 +17,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{SharedCredentialsProvider, error::CredentialsError};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_async::time::SharedTimeSource;
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -44,8 +45,10 @@ pub struct Access {
     pub local: Option<Local>,
     /// Hears of every request: operation, time, and what went wrong.
     pub trace: Option<Trace>,
-    /// Stands between the SDK and the network: a recorder, or something that breaks requests.
-    pub http: Option<SharedHttpClient>,
+    /// Stands between this program and the network: a recorder, or something that breaks requests.
+    pub http: Option<SharedHttpConnector>,
+    /// Another clock than the system's.
+    pub clock: Option<SharedTimeSource>,
 }
 
 /// The local cloud, where nobody needs credentials and an access key of twelve digits is an
@@ -80,6 +83,8 @@ pub struct Aws {
     pub logs: aws_sdk_cloudwatchlogs::Client,
     pub s3: aws_sdk_s3::Client,
     pub ssm: aws_sdk_ssm::Client,
+    /// For the API's own door.
+    pub http: SharedHttpConnector,
     pub(crate) pacer: Pacer,
 }
 
@@ -89,7 +94,8 @@ impl Aws {
     /// # Errors
     /// No region, no credentials, expired ones, an endpoint that doesn't answer.
     pub async fn connect(access: &Access, app: &str, stage: &str) -> Result<Self> {
-        let config = load(access).await;
+        let http = access.http.clone().unwrap_or_else(http::connector);
+        let config = load(access, &http).await;
         let Some(region) = config.region().map(ToString::to_string) else {
             bail!(NoRegion);
         };
@@ -116,6 +122,7 @@ impl Aws {
             logs: aws_sdk_cloudwatchlogs::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3),
             ssm: aws_sdk_ssm::Client::new(&config),
+            http,
             pacer,
         })
     }
@@ -167,22 +174,14 @@ where
     pacer.run(op, new, || async { send().await.map_err(|error| Failure::new(op, &error)) }).await
 }
 
-/// The client that reaches the network, without anything in between.
-pub fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https()
-}
-
-async fn load(access: &Access) -> SdkConfig {
+async fn load(access: &Access, http: &SharedHttpConnector) -> SdkConfig {
     // A half-open connection would otherwise hang for ever: the SDK sets no read timeout.
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(4))
-        .operation_attempt_timeout(Duration::from_secs(60))
-        .build();
+    let timeouts =
+        TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(60)).build();
     // The default grace of 5 s fails uploads over slow lines.
     let stalled = StalledStreamProtectionConfig::enabled().grace_period(Duration::from_secs(30));
-    let http = access.http.clone().unwrap_or_else(http_client);
+    let http = http.clone();
+    let http = http_client_fn(move |_, _| http.clone());
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http.clone())
         .timeout_config(timeouts)
@@ -193,6 +192,9 @@ async fn load(access: &Access) -> SdkConfig {
             .endpoint_url(endpoint)
             .credentials_provider(Credentials::new(access_key, "test", None, None, "local"))
             .region(Region::new(LOCAL_REGION));
+    }
+    if let Some(clock) = &access.clock {
+        loader = loader.time_source(clock.clone());
     }
     if let Some(profile) = &access.profile {
         loader = loader.profile_name(profile);

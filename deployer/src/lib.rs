@@ -41,6 +41,7 @@ pub mod cli;
 pub mod contract;
 pub mod engine;
 pub mod env;
+pub mod http;
 pub mod release;
 pub mod resources;
 pub mod retry;

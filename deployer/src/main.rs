@@ -1,6 +1,7 @@
+use deployer::aws::Access;
 use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    ExitCode::from(deployer::cli::main(std::env::args_os()).await as u8)
+    ExitCode::from(deployer::cli::main(std::env::args_os(), Access::default()).await as u8)
 }

@@ -2,13 +2,15 @@
 
 use crate::contract::Endpoint;
 use crate::engine::Secret;
+use crate::http::{Answer, get};
 use crate::release::Release;
 use crate::retry::until;
 use anyhow::Result;
-use reqwest::{Client, StatusCode, header::CONTENT_TYPE};
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use serde::Serialize;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant; // stands still and jumps in tests
 
 /// How many rounds in a row must pass: AWS's nodes learn of a change one by one, and the next
 /// request may meet another.
@@ -16,9 +18,6 @@ const ROUNDS: usize = 3;
 
 /// How long a failure may last that hardly comes from AWS's slowness: a 500.
 const PATIENCE: Duration = Duration::from_secs(15);
-
-/// The largest answer that is read, so that a wrong one can't fill the memory.
-const LARGEST_BODY: usize = 64 * 1024;
 
 /// One request and what its answer must be.
 #[derive(Clone, Debug, Serialize)]
@@ -92,10 +91,8 @@ pub fn checks(endpoints: &'static [Endpoint]) -> Vec<Check> {
 
 /// Runs all checks side by side until they have passed three times in a row, or until a failure
 /// has lasted too long to be AWS's slowness. Gives the last round.
-///
-/// # Errors
-/// Only when this machine can't send requests at all.
 pub async fn run_round(
+    http: &SharedHttpConnector,
     url: &str,
     key: &Secret,
     release: &Release,
@@ -103,17 +100,12 @@ pub async fn run_round(
     deadline: Duration,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Verdict>> {
-    let builder = Client::builder()
-        .timeout(Duration::from_secs(30))
-        .redirect(reqwest::redirect::Policy::none());
-    // The local cloud is on this machine, which no proxy reaches.
-    let client = if url.starts_with("http:") { builder.no_proxy() } else { builder }.build()?;
     let started = Instant::now();
     // Rounds passed in a row, whether people were told that we wait, since when it looks hopeless.
     let state = Mutex::new((0, false, None::<Instant>));
     let rounds = until("every check to pass", deadline + Duration::from_secs(60), async || {
         loop {
-            let round = checks.iter().map(|check| ask(&client, url, key, release, check));
+            let round = checks.iter().map(|check| ask(http, url, key, release, check));
             let verdicts = futures_util::future::join_all(round).await;
             let failed: Vec<&Verdict> =
                 verdicts.iter().filter(|verdict| !verdict.passed()).collect();
@@ -142,25 +134,25 @@ pub async fn run_round(
 }
 
 async fn ask(
-    client: &Client,
+    http: &SharedHttpConnector,
     url: &str,
     key: &Secret,
     release: &Release,
     check: &Check,
 ) -> Verdict {
-    let request = client.get(format!("{url}{}", check.path));
-    let request = match check.key {
-        Key::Right => request.header("x-api-key", key.reveal()),
-        Key::Wrong => request.header("x-api-key", "not-the-key-that-was-agreed-upon"),
-        Key::None => request,
+    let shown = match check.key {
+        Key::Right => Some(key.reveal()),
+        Key::Wrong => Some("not-the-key-that-was-agreed-upon"),
+        Key::None => None,
     };
-    let started = Instant::now();
-    let (status, body, failure) = match answer(request).await {
-        Ok((status, content_type, body)) => {
-            let failure = judge(check, status, &content_type, &body, release).err();
-            (Some(status.as_u16()), body, failure)
+    let headers: Vec<_> = shown.map(|key| ("x-api-key", key)).into_iter().collect();
+    let started = std::time::Instant::now();
+    let (status, body, failure) = match get(http, &format!("{url}{}", check.path), &headers).await {
+        Ok(answer) => {
+            let failure = judge(check, &answer, release).err();
+            (Some(answer.status), answer.body, failure)
         }
-        Err(error) => (None, String::new(), Some(format!("no answer: {}", root(&error)))),
+        Err(error) => (None, String::new(), Some(format!("no answer: {error}"))),
     };
     Verdict {
         check: check.clone(),
@@ -171,31 +163,11 @@ async fn ask(
     }
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<(StatusCode, String, String)> {
-    let mut response = request.send().await?;
-    let status = response.status();
-    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let content_type = content_type.unwrap_or_default().to_owned();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LARGEST_BODY {
-            break;
-        }
-    }
-    Ok((status, content_type, String::from_utf8_lossy(&body).into_owned()))
-}
-
-fn judge(
-    check: &Check,
-    status: StatusCode,
-    content_type: &str,
-    body: &str,
-    release: &Release,
-) -> Result<(), String> {
-    let wanted = if check.promise.is_some() { StatusCode::OK } else { StatusCode::FORBIDDEN };
-    if status != wanted {
-        return Err(format!("status {} instead of {}", status.as_u16(), wanted.as_u16()));
+fn judge(check: &Check, answer: &Answer, release: &Release) -> Result<(), String> {
+    let Answer { status, content_type, body } = answer;
+    let wanted = if check.promise.is_some() { 200 } else { 403 };
+    if *status != wanted {
+        return Err(format!("status {status} instead of {wanted}"));
     }
     let Some(endpoint) = check.promise else { return Ok(()) };
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -206,12 +178,4 @@ fn judge(
         ));
     }
     endpoint.check_body(body, release)
-}
-
-fn root(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

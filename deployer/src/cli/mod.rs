@@ -16,6 +16,9 @@ pub mod show_plan;
 mod smoke_test;
 mod status;
 
+pub use screen::{Said, overheard};
+
+use crate::aws::Access;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -92,6 +95,9 @@ pub struct Common {
     /// Colours; auto means on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub color: Color,
+    /// Set by programs that run this one inside themselves: tests.
+    #[arg(skip)]
+    pub access: Access,
 }
 
 impl Common {
@@ -154,9 +160,10 @@ enum Verb {
     Completions { shell: clap_complete::Shell },
 }
 
-/// Parses, runs, and says how it ended. Everything that can go wrong is printed in here.
-pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(args) {
+/// Parses, runs, and says how it ended. Everything that can go wrong is printed in here. `access`
+/// is the way to AWS where the arguments don't say otherwise.
+pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Access) -> Exit {
+    let mut cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -164,6 +171,7 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
             return if asked { Exit::Done } else { Exit::Usage };
         }
     };
+    cli.common.access = access;
     let common = &cli.common;
     screen::choose_colors(common.color);
     let result = match &cli.verb {

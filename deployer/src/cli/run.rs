@@ -27,9 +27,9 @@ pub async fn connect(common: &Common) -> Result<Aws> {
     let access = Access {
         region: common.region.clone(),
         profile: common.profile.clone(),
-        local: common.local.then(Local::default),
+        local: common.access.local.clone().or_else(|| common.local.then(Local::default)),
         trace: (common.verbose >= 2).then_some(trace),
-        http: None,
+        ..common.access.clone()
     };
     let connecting = Aws::connect(&access, APP, &common.stage);
     let aws = connecting.await.context(Preflight)?;

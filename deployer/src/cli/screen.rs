@@ -4,6 +4,7 @@ use super::Color;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Display;
 use std::io::{BufRead, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub const GOOD: Style = AnsiColor::Green.on_default();
@@ -25,14 +26,52 @@ pub fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// What a run inside a test said: both streams, without colours.
+#[derive(Clone, Debug, Default)]
+pub struct Said(Arc<Mutex<(String, String)>>);
+
+impl Said {
+    /// Standard output and standard error, as far as the run has come.
+    pub fn so_far(&self) -> (String, String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+tokio::task_local! {
+    static EAR: Said;
+}
+
+/// Runs with everything said going to `ear` instead of the terminal.
+pub async fn overheard<T>(ear: Said, run: impl Future<Output = T>) -> T {
+    EAR.scope(ear, run).await
+}
+
+/// Whether somebody overhears us, and so has heard the text.
+fn heard(text: &impl Display, choose: fn(&mut (String, String)) -> &mut String) -> bool {
+    let hear = |ear: &Said| {
+        let mut said = ear.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = text.to_string();
+        let stream = choose(&mut said);
+        stream.push_str(&anstream::adapter::strip_str(&text).to_string());
+        stream.push('\n');
+    };
+    EAR.try_with(hear).is_ok()
+}
+
 /// A result, for people or programs to read. A closed pipe is the reader's choice, not an error.
 pub fn result(text: impl Display) {
+    if heard(&text, |(out, _)| out) {
+        return;
+    }
     let mut out = anstream::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// Anything that isn't a result.
 pub fn say(text: impl Display) {
+    if heard(&text, |(_, err)| err) {
+        return;
+    }
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 

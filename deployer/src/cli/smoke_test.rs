@@ -37,7 +37,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let url = aws.url(&api);
     let checks = checks(crate::stack::ENDPOINTS);
     let deadline = Duration::from_secs(args.timeout);
-    let verdicts = run_round(&url, &key, &release, &checks, deadline, &|waiting| {
+    let verdicts = run_round(&aws.http, &url, &key, &release, &checks, deadline, &|waiting| {
         if !common.quiet {
             say(paint(DIM, waiting));
         }

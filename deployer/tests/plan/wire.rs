@@ -3,7 +3,7 @@
 
 use crate::world::{ACCOUNT, REGION};
 use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
@@ -12,8 +12,8 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-pub fn client(world: Value) -> SharedHttpClient {
-    http_client_fn(move |_, _| SharedHttpConnector::new(Wire(world.clone())))
+pub fn client(world: Value) -> SharedHttpConnector {
+    SharedHttpConnector::new(Wire(world))
 }
 
 #[derive(Debug)]
