@@ -4,9 +4,10 @@
 //! SDK's own retries are off: they know neither API Gateway's quotas nor which creates must not be
 //! sent twice.
 
-use crate::engine::Secret;
+use crate::engine::{Secret, Stop};
 use crate::env::Env;
-use crate::http;
+use crate::http::{self, Clock};
+use crate::lease::Lease;
 use crate::retry::Pacer;
 use anyhow::{Context, Result, bail};
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -16,16 +17,18 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::{SharedCredentialsProvider, error::CredentialsError};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use aws_types::request_id::RequestId;
 use std::error::Error;
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
+
+pub use crate::failure::{Failure, Missing, Secrets};
 
 /// How long an upload may take; everything else has a minute.
 pub const UPLOAD: Duration = Duration::from_secs(900);
@@ -49,6 +52,8 @@ pub struct Access {
     pub http: Option<SharedHttpConnector>,
     /// Another clock than the system's.
     pub clock: Option<SharedTimeSource>,
+    /// Asks the run to stop, as Ctrl-C does.
+    pub stop: Stop,
 }
 
 /// The local cloud, where nobody needs credentials and an access key of twelve digits is an
@@ -57,6 +62,7 @@ pub struct Access {
 pub struct Local {
     pub endpoint: String,
     pub access_key: String,
+    pub secret_key: String,
 }
 
 impl Default for Local {
@@ -66,6 +72,7 @@ impl Default for Local {
         Self {
             endpoint: endpoint.unwrap_or_else(|| LOCAL_ENDPOINT.to_owned()),
             access_key: "test".to_owned(),
+            secret_key: "test".to_owned(),
         }
     }
 }
@@ -75,6 +82,8 @@ pub type Trace = fn(&str, Duration, Option<&Failure>);
 /// What resources need to reach AWS.
 pub struct Aws {
     pub env: Env,
+    /// Who the credentials are, as STS says it: an ARN.
+    pub caller: String,
     /// Set when this isn't AWS itself: the local cloud, or a proxy.
     pub endpoint: Option<String>,
     pub apigateway: aws_sdk_apigateway::Client,
@@ -85,36 +94,50 @@ pub struct Aws {
     pub ssm: aws_sdk_ssm::Client,
     /// For the API's own door.
     pub http: SharedHttpConnector,
-    pub(crate) pacer: Pacer,
+    /// AWS's time, and how far ours is from it.
+    pub clock: Clock,
+    /// What errors must not repeat.
+    pub secrets: Secrets,
+    /// What allows this run to change the stage, once it has it.
+    pub lease: OnceLock<Lease>,
+    pacer: Pacer,
+    /// Which nobody can stop.
+    last: Pacer,
 }
 
 impl Aws {
     /// Finds credentials and region by the standard chain, and asks STS whose they are.
     ///
     /// # Errors
-    /// No region, no credentials, expired ones, an endpoint that doesn't answer.
+    /// No region, no credentials, expired ones, an endpoint that doesn't answer, a clock that is
+    /// wrong.
     pub async fn connect(access: &Access, app: &str, stage: &str) -> Result<Self> {
-        let http = access.http.clone().unwrap_or_else(http::connector);
+        let clock = Clock::new(access.clock.clone().unwrap_or_default());
+        let http = clock.heard_from(access.http.clone().unwrap_or_else(http::connector));
         let config = load(access, &http).await;
         let Some(region) = config.region().map(ToString::to_string) else {
             bail!(NoRegion);
         };
-        let pacer = Pacer::new(access.trace);
+        let (pacer, secrets) = (Pacer::new(access.trace, access.stop.clone()), Secrets::default());
         let sts = aws_sdk_sts::Client::new(&config);
-        let who = call(&pacer, "sts:GetCallerIdentity", false, || sts.get_caller_identity().send())
-            .await
-            .context("asking AWS whose credentials these are")?;
+        let whose = || sts.get_caller_identity().send();
+        let who = call(&pacer, &secrets, "sts:GetCallerIdentity", false, whose).await;
+        // With a wrong clock STS refuses the signature, or the next service will.
+        clock.check()?;
+        let who = who.context("asking AWS whose credentials these are")?;
         let account = who.account().unwrap_or_default().to_owned();
         if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
             bail!("asking AWS whose credentials these are: it named no account, but {account:?}");
         }
-        let partition = who.arn().and_then(|arn| arn.split(':').nth(1)).unwrap_or("aws").to_owned();
+        let caller = who.arn.unwrap_or_default();
+        let partition = caller.split(':').nth(1).unwrap_or("aws").to_owned();
         let (app, stage) = (app.to_owned(), stage.to_owned());
         let s3 = aws_sdk_s3::config::Builder::from(&config)
             .force_path_style(config.endpoint_url().is_some())
             .build();
         Ok(Self {
             env: Env { app, stage, region, account, partition },
+            caller,
             endpoint: config.endpoint_url().map(|url| url.trim_end_matches('/').to_owned()),
             apigateway: aws_sdk_apigateway::Client::new(&config),
             iam: aws_sdk_iam::Client::new(&config),
@@ -123,8 +146,17 @@ impl Aws {
             s3: aws_sdk_s3::Client::from_conf(s3),
             ssm: aws_sdk_ssm::Client::new(&config),
             http,
+            clock,
+            secrets,
+            lease: OnceLock::new(),
             pacer,
+            last: Pacer::new(access.trace, Stop::default()),
         })
+    }
+
+    /// Once it is asked, nothing more is sent to AWS but what gives the lease back.
+    pub fn stop(&self) -> &Stop {
+        &self.pacer.stop
     }
 
     /// Sends a request, when AWS's quotas allow and as often as `retry.rs` deems useful. `op` is
@@ -134,7 +166,7 @@ impl Aws {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        call(&self.pacer, op, false, send).await
+        call(&self.pacer, &self.secrets, op, false, send).await
     }
 
     /// The same, for requests about something that was made a moment ago: that AWS doesn't know it
@@ -148,7 +180,20 @@ impl Aws {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        call(&self.pacer, op, true, send).await
+        call(&self.pacer, &self.secrets, op, true, send).await
+    }
+
+    /// The same, whether or not the run was asked to stop: what must be said at the end.
+    pub async fn call_last<T, E, F>(
+        &self,
+        op: &'static str,
+        send: impl Fn() -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        call(&self.last, &self.secrets, op, false, send).await
     }
 
     /// Where callers reach a stage of an API, without a slash at the end.
@@ -163,6 +208,7 @@ impl Aws {
 
 async fn call<T, E, F>(
     pacer: &Pacer,
+    secrets: &Secrets,
     op: &'static str,
     new: bool,
     send: impl Fn() -> F,
@@ -171,7 +217,8 @@ where
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    pacer.run(op, new, || async { send().await.map_err(|error| Failure::new(op, &error)) }).await
+    let sent = || async { send().await.map_err(|error| Failure::new(op, &error, secrets)) };
+    pacer.run(op, new, sent).await
 }
 
 async fn load(access: &Access, http: &SharedHttpConnector) -> SdkConfig {
@@ -187,10 +234,10 @@ async fn load(access: &Access, http: &SharedHttpConnector) -> SdkConfig {
         .timeout_config(timeouts)
         .stalled_stream_protection(stalled.build())
         .retry_config(RetryConfig::disabled());
-    if let Some(Local { endpoint, access_key }) = &access.local {
+    if let Some(Local { endpoint, access_key, secret_key }) = &access.local {
         loader = loader
             .endpoint_url(endpoint)
-            .credentials_provider(Credentials::new(access_key, "test", None, None, "local"))
+            .credentials_provider(Credentials::new(access_key, secret_key, None, None, "local"))
             .region(Region::new(LOCAL_REGION));
     }
     if let Some(clock) = &access.clock {
@@ -233,136 +280,6 @@ impl fmt::Display for NoRegion {
 }
 
 impl Error for NoRegion {}
-
-/// One failed request, in the same shape for every service.
-#[derive(Clone, Debug, Default)]
-pub struct Failure {
-    /// `lambda:CreateFunction`.
-    pub op: &'static str,
-    /// AWS's name for it: `AccessDenied`. None when no answer came.
-    pub code: Option<String>,
-    pub message: String,
-    pub status: Option<u16>,
-    pub request_id: Option<String>,
-    /// How long AWS asks to wait. The SDK doesn't look at this header.
-    pub retry_after: Option<Duration>,
-    /// True when AWS may have done what was asked: no answer, or a 5xx.
-    pub ambiguous: bool,
-}
-
-impl Failure {
-    fn new<E>(op: &'static str, error: &SdkError<E, HttpResponse>) -> Self
-    where
-        E: ProvideErrorMetadata + Error + 'static,
-    {
-        let raw = error.raw_response();
-        let status = raw.map(|raw| raw.status().as_u16());
-        let header = |name| raw.and_then(|raw| raw.headers().get(name));
-        let code = error.code().filter(|code| !code.is_empty());
-        let message = match error.message() {
-            Some(message) if !message.is_empty() => message.to_owned(),
-            _ if status.is_some() => format!("HTTP {}", status.unwrap_or_default()),
-            _ => chain(error),
-        };
-        let sent = !matches!(error, SdkError::ConstructionFailure(_));
-        Self {
-            op,
-            code: code.map(ToOwned::to_owned),
-            message: message.trim().chars().take(600).collect(),
-            status,
-            request_id: error.request_id().map(ToOwned::to_owned),
-            retry_after: header("retry-after")
-                .and_then(|seconds| seconds.parse().ok())
-                .map(|seconds: u64| Duration::from_secs(seconds.min(3_600))),
-            ambiguous: sent
-                && !lacks_credentials(error)
-                && status.is_none_or(|status| status >= 500),
-        }
-    }
-
-    pub fn is(&self, code: &str) -> bool {
-        self.code.as_deref() == Some(code)
-    }
-
-    pub fn says(&self, text: &str) -> bool {
-        self.message.contains(text)
-    }
-
-    /// What was asked for isn't there. Services name it differently; S3's HEAD has no body at all.
-    pub fn is_missing(&self) -> bool {
-        const NAMES: [&str; 9] = [
-            "NotFound",
-            "NotFoundException",
-            "NoSuchEntity",
-            "NoSuchBucket",
-            "NoSuchKey",
-            "NoSuchBucketPolicy",
-            "NoSuchPublicAccessBlockConfiguration",
-            "ParameterNotFound",
-            "ResourceNotFoundException",
-        ];
-        match &self.code {
-            Some(code) => NAMES.contains(&code.as_str()),
-            None => self.status == Some(404),
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}: ", self.op)?;
-        if let Some(code) = &self.code {
-            write!(f, "{code}: ")?;
-        }
-        f.write_str(&self.message)?;
-        if let Some(id) = &self.request_id {
-            write!(f, " (request {id})")?;
-        }
-        Ok(())
-    }
-}
-
-impl Error for Failure {}
-
-/// For calls where "it isn't there" is an answer and not a failure.
-pub trait Missing<T> {
-    /// `None` when AWS says that it isn't there.
-    fn or_missing(self) -> Result<Option<T>, Failure>;
-}
-
-impl<T> Missing<T> for Result<T, Failure> {
-    fn or_missing(self) -> Result<Option<T>, Failure> {
-        match self {
-            Ok(found) => Ok(Some(found)),
-            Err(failure) if failure.is_missing() => Ok(None),
-            Err(failure) => Err(failure),
-        }
-    }
-}
-
-/// Nothing was sent then, and asking again finds no credentials either.
-fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
-    use CredentialsError::{CredentialsNotLoaded, InvalidConfiguration};
-    let mut causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.any(|cause| {
-        let cause = cause.downcast_ref();
-        matches!(cause, Some(CredentialsNotLoaded(_) | InvalidConfiguration(_)))
-    })
-}
-
-/// An error and its causes; the SDK's own Display tells only the outermost, "dispatch failure".
-fn chain(error: &dyn Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !parts.last().is_some_and(|last| last.contains(&text)) {
-            parts.push(text);
-        }
-        next = error.source();
-    }
-    parts.join(": ")
-}
 
 /// Forty random letters and digits: an API key that AWS accepts (20 to 128 characters) and nobody
 /// guesses (238 bits).

@@ -1,15 +1,21 @@
 //! The one way to the network: the SDK's calls to AWS and the smoke test's to the API take it.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorSettings, SharedHttpConnector,
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_types::date_time::Format;
 use std::error::Error;
-use std::time::Duration;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -30,6 +36,90 @@ pub fn connector() -> SharedHttpConnector {
             .build(),
     )
 }
+
+/// AWS's time: this machine's clock, put right by the `Date` of the last answer.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    own: SharedTimeSource,
+    /// Seconds that our clock lacks.
+    behind: Arc<AtomicI64>,
+}
+
+/// AWS refuses signatures that are five minutes off; by then a run should not have begun.
+const FARTHEST: i64 = 240;
+
+impl Clock {
+    pub fn new(own: SharedTimeSource) -> Self {
+        Self { own, behind: Arc::default() }
+    }
+
+    /// Seconds since 1970, as AWS counts them.
+    pub fn now(&self) -> i64 {
+        self.own_now() + self.behind()
+    }
+
+    /// Seconds that this machine's clock is behind AWS's; negative when it is ahead.
+    pub fn behind(&self) -> i64 {
+        self.behind.load(Ordering::Relaxed)
+    }
+
+    fn own_now(&self) -> i64 {
+        let since = self.own.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// # Errors
+    /// When this machine's clock is so wrong that AWS will refuse what it signs.
+    pub fn check(&self) -> Result<()> {
+        if self.behind().abs() > FARTHEST {
+            bail!(WrongClock { behind: self.behind() });
+        }
+        Ok(())
+    }
+
+    /// The same connector, which sets this clock with each answer.
+    pub fn heard_from(&self, connector: SharedHttpConnector) -> SharedHttpConnector {
+        SharedHttpConnector::new(Dated { connector, clock: self.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct Dated {
+    connector: SharedHttpConnector,
+    clock: Clock,
+}
+
+impl HttpConnector for Dated {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (clock, answer) = (self.clock.clone(), self.connector.call(request));
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await?;
+            let date = answer.headers().get("date");
+            let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+            if let Some(date) = date {
+                clock.behind.store(date.secs() - clock.own_now(), Ordering::Relaxed);
+            }
+            Ok(answer)
+        })
+    }
+}
+
+/// This machine's clock is too far from AWS's.
+#[derive(Debug)]
+pub struct WrongClock {
+    /// Seconds; negative when it is ahead.
+    pub behind: i64,
+}
+
+impl fmt::Display for WrongClock {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (minutes, seconds) = (self.behind.abs() / 60, self.behind.abs() % 60);
+        let way = if self.behind > 0 { "behind" } else { "ahead of" };
+        write!(f, "this machine's clock is {minutes} min {seconds:02} s {way} AWS's")
+    }
+}
+
+impl Error for WrongClock {}
 
 /// What a server said.
 pub struct Answer {

@@ -1,47 +1,25 @@
-//! When a request is sent, and whether it is sent again: AWS's quotas and its passing moods, each
-//! in one table. Nothing else in this program sleeps.
+//! Whether a request is sent again, and when: AWS's passing moods in one table. Nothing else in this
+//! program sleeps.
 //!
 //! A failure that no rule names is final. A rule's budget runs from the first failure it matched.
 
 #![allow(clippy::disallowed_methods)] // the one place that may sleep
 
 use crate::aws::{Failure, Trace};
-use crate::engine::note;
+use crate::engine::{Stop, Stopped, note};
+use crate::quota::{self, Pace};
 use anyhow::{Result, bail};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant; // stands still and jumps in tests
-
-/// How often AWS allows an operation: once a period, with `burst` at once after a rest.
-struct Quota {
-    /// An operation, or the beginning of several.
-    ops: &'static str,
-    period: Duration,
-    burst: u32,
-}
-
-const fn quota(ops: &'static str, millis: u64, burst: u32) -> Quota {
-    Quota { ops, period: Duration::from_millis(millis), burst }
-}
-
-/// Amazon API Gateway quotas, "API Gateway quotas for creating, deploying and managing an API".
-/// Per account and region, shared with everything else that runs there.
-const QUOTAS: &[Quota] = &[
-    quota("apigateway:CreateRestApi", 3_000, 1),
-    quota("apigateway:PutRestApi", 1_000, 1),
-    quota("apigateway:DeleteRestApi", 30_000, 1),
-    quota("apigateway:CreateDeployment", 5_000, 1),
-    quota("apigateway:UpdateUsagePlan", 20_000, 1),
-    quota("apigateway:GetResources", 400, 5),
-    quota("apigateway:", 100, 40),
-    quota("lambda:", 67, 15),
-];
+use tokio::time::{Instant, sleep}; // stands still and jumps in tests
 
 /// Creates of which a second one would be a second thing: their names aren't unique and they take
 /// no token. They are never repeated here; the resource looks first ([`look_then_make`]).
 const NEVER_TWICE: &[&str] =
     &["apigateway:CreateRestApi", "apigateway:CreateUsagePlan", "apigateway:CreateDeployment"];
+
+/// For which a quota's period says more about the pause than the rule does.
+const RATE_LIMIT: &str = "AWS's rate limit";
 
 /// A passing mood of AWS: how to know it, and how long to bear it.
 struct Rule {
@@ -74,7 +52,7 @@ const RULES: &[Rule] = &[
     rule("", (0, 0), 0, |f| {
         f.is("LimitExceededException") || f.is("LimitExceeded") || f.says("Maximum number of")
     }),
-    rule("AWS's rate limit", (1_000, 10_000), 300, |f| {
+    rule(RATE_LIMIT, (1_000, 10_000), 300, |f| {
         f.code.as_deref().is_some_and(|code| {
             code.starts_with("Throttl")
                 || code.starts_with("RequestThrottled")
@@ -95,8 +73,14 @@ const RULES: &[Rule] = &[
         f.is("ResourceConflictException")
             && (f.says("in progress") || f.says("following state") || f.says("concurrent update"))
     }),
+    // Also what API Gateway says for ever of an API that is gone: see `rest_api::busy_or_gone`.
+    rule("API Gateway to finish another change", (500, 8_000), 60, |f| {
+        f.op.starts_with("apigateway:")
+            && !f.ambiguous
+            && (f.says("concurrent modification") || f.says("try again later"))
+    }),
     rule("other changes to finish", (500, 8_000), 120, |f| {
-        f.says("concurrent modification")
+        f.says("concurrent update")
             || f.says("try again later")
             || f.code.as_deref().is_some_and(|code| {
                 [
@@ -105,6 +89,7 @@ const RULES: &[Rule] = &[
                     "ConditionalRequestConflict",
                     "TooManyUpdates",
                     "ConcurrentModification",
+                    "ConcurrentModificationException",
                     "EntityTemporarilyUnmodifiable",
                 ]
                 .contains(&code)
@@ -132,20 +117,24 @@ fn rule_for(failure: &Failure, new: bool) -> Option<&'static Rule> {
     RULES.iter().find(|rule| (rule.applies)(failure)).filter(|rule| !rule.budget.is_zero())
 }
 
-/// Keeps this process within AWS's quotas. One for all clients of a run.
+/// Sends the requests of a run: within the quotas, and again where the rules say so.
 pub struct Pacer {
     trace: Option<Trace>,
-    /// Per row of [`QUOTAS`], when it would be empty-handed no longer.
-    next: Mutex<HashMap<&'static str, Instant>>,
+    /// Once it is asked, nothing more is sent.
+    pub stop: Stop,
+    pace: Pace,
 }
 
 impl Pacer {
-    pub fn new(trace: Option<Trace>) -> Self {
-        Self { trace, next: Mutex::default() }
+    pub fn new(trace: Option<Trace>, stop: Stop) -> Self {
+        Self { trace, stop, pace: Pace::default() }
     }
 
     /// Sends when the quotas allow, again while a rule says so. With `new`, what is missing was made
     /// a moment ago and will be noticed.
+    ///
+    /// # Errors
+    /// What AWS said last; or that the run was asked to stop, in which case nothing was sent.
     pub async fn run<T, F>(
         &self,
         op: &'static str,
@@ -158,7 +147,11 @@ impl Pacer {
         // By rule, when it was first needed and how often since: failures may take turns.
         let mut patience: HashMap<&'static str, (Instant, u32)> = HashMap::new();
         loop {
-            self.turn(op).await;
+            let turn = self.pace.take(op);
+            if turn > Duration::from_secs(1) {
+                note(&quota::waiting(op, turn));
+            }
+            pause(turn, &self.stop).await.map_err(|_| Failure::stopped(op))?;
             let sent = Instant::now();
             let answer = send().await;
             if let Some(trace) = self.trace {
@@ -171,56 +164,47 @@ impl Pacer {
             let Some(rule) = rule_for(&failure, new) else { return Err(failure) };
             let (since, tries) =
                 patience.entry(rule.waiting_for).or_insert_with(|| (Instant::now(), 0));
-            let pause = pause(rule, &failure, *tries);
+            let period = quota::period(op).filter(|_| rule.waiting_for == RATE_LIMIT);
+            let wait = backoff(rule, &failure, *tries, period);
             *tries += 1;
-            if since.elapsed() + pause > rule.budget {
+            // A quota of one in 30 s, used by others too, asks for more patience than a second's.
+            if since.elapsed() + wait > rule.budget.max(period.unwrap_or_default() * 20) {
                 return Err(failure);
             }
-            if since.elapsed() > Duration::from_secs(1) {
+            if period.is_some() {
+                note(&quota::waiting(op, wait));
+            } else if since.elapsed() > Duration::from_secs(1) {
                 note(&format!("waiting for {}", rule.waiting_for));
             }
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    /// Waits until every quota that the operation counts for allows one more (GCRA).
-    async fn turn(&self, op: &'static str) {
-        let mut wait = Duration::ZERO;
-        {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
-            for quota in QUOTAS.iter().filter(|quota| op.starts_with(quota.ops)) {
-                let at = next.entry(quota.ops).or_insert(now);
-                *at = (*at).max(now);
-                let rest = quota.period * (quota.burst - 1);
-                wait = wait.max((*at - now).saturating_sub(rest));
-                *at += quota.period;
-            }
-        }
-        if wait > Duration::from_secs(1) {
-            let (_, verb) = op.split_once(':').unwrap_or(("", op));
-            note(&format!("waiting for API Gateway: next {verb} in {} s", wait.as_secs()));
-        }
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
+            pause(wait, &self.stop).await.map_err(|_| Failure::stopped(op))?;
         }
     }
 }
 
-/// How long until the next try: what AWS asks for (0 s included), else doubling up to the rule's longest, with
-/// a quarter of it left to chance so that two deployers don't march in step.
-fn pause(rule: &Rule, failure: &Failure, tries: u32) -> Duration {
+/// How long until the next try: what AWS asks for (0 s included), else a quota's period, else
+/// doubling up to the rule's longest; with a quarter of it left to chance, so that two deployers
+/// don't march in step.
+fn backoff(rule: &Rule, failure: &Failure, tries: u32, period: Option<Duration>) -> Duration {
     if let Some(asked) = failure.retry_after {
         return asked.max(rule.first);
     }
-    let full = rule.first.saturating_mul(1 << tries.min(10)).min(rule.longest);
     let mut byte = [0];
     let _ = getrandom::fill(&mut byte);
-    full.mul_f64(0.75 + f64::from(byte[0]) / 1024.0)
+    let chance = f64::from(byte[0]) / 1024.0;
+    match period {
+        Some(period) => period.mul_f64(1.0 + chance),
+        None => {
+            let full = rule.first.saturating_mul(1 << tries.min(10)).min(rule.longest);
+            full.mul_f64(0.75 + chance)
+        }
+    }
 }
 
-/// Makes something whose name isn't unique without ever making it twice: looks before each try,
-/// and looks again when no answer came.
+/// How far AWS's lists may lag behind what was made.
+const LISTED: Duration = Duration::from_secs(15);
+
+/// Makes something whose name isn't unique without ever making it twice: looks before each try and,
+/// when no answer came, as long as AWS's lists may take to tell of it.
 pub async fn look_then_make<T, L, M>(look: impl Fn() -> L, make: impl Fn() -> M) -> Result<T>
 where
     L: Future<Output = Result<Option<T>>>,
@@ -233,13 +217,87 @@ where
         }
         match make().await {
             Err(failure) if failure.ambiguous && attempt < TRIES => {
-                note("waiting to see whether AWS did it");
-                tokio::time::sleep(Duration::from_secs(2)).await;
+                let since = Instant::now();
+                while since.elapsed() < LISTED {
+                    note("waiting to see whether AWS did it");
+                    sleep(Duration::from_secs(2)).await;
+                    if let Some(found) = look().await? {
+                        return Ok(found);
+                    }
+                }
             }
             result => return Ok(result?),
         }
     }
     unreachable!("the last try returns")
+}
+
+/// What came of making something under a name that can exist once.
+pub enum Made<M, A> {
+    New(M),
+    Adopted(A),
+}
+
+/// Makes something under a name that can exist once. That it exists already means that an answer
+/// was lost, or that somebody was quicker: then it is adopted. And where there is nothing to adopt,
+/// AWS hasn't freed the name of something that was just deleted, or doesn't show what was just made:
+/// both pass.
+pub async fn make_or_adopt<M, A, MF, AF>(
+    make: impl Fn() -> MF,
+    exists: fn(&Failure) -> bool,
+    adopt: impl Fn() -> AF,
+) -> Result<Made<M, A>>
+where
+    MF: Future<Output = Result<M, Failure>>,
+    AF: Future<Output = Result<Option<A>>>,
+{
+    const FREED: Duration = Duration::from_secs(60);
+    const PAUSE: Duration = Duration::from_secs(2);
+    let since = Instant::now();
+    loop {
+        let failure = match make().await {
+            Err(failure) if exists(&failure) => failure,
+            result => return Ok(Made::New(result?)),
+        };
+        if let Some(adopted) = adopt().await? {
+            return Ok(Made::Adopted(adopted));
+        }
+        if since.elapsed() + PAUSE > FREED {
+            return Err(failure.into());
+        }
+        note("waiting for AWS to free the name");
+        sleep(PAUSE).await;
+    }
+}
+
+/// Waits, unless the run is asked to stop.
+///
+/// # Errors
+/// [`Stopped`] when it is.
+pub async fn pause(pause: Duration, stop: &Stop) -> Result<(), Stopped> {
+    if !pause.is_zero() {
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = stop.wait() => {}
+        }
+    }
+    match stop.asked() {
+        true => Err(Stopped),
+        false => Ok(()),
+    }
+}
+
+/// Does something again and again, with a pause between.
+pub async fn every<F>(period: Duration, act: impl Fn() -> F)
+where
+    F: Future<Output = std::ops::ControlFlow<()>>,
+{
+    loop {
+        sleep(period).await;
+        if act().await.is_break() {
+            return;
+        }
+    }
 }
 
 /// Asks again until there is an answer, less and less often.
@@ -262,7 +320,7 @@ where
         if since.elapsed() > Duration::from_secs(1) {
             note(&format!("waiting for {what}"));
         }
-        tokio::time::sleep(pause).await;
+        sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
     }
 }

@@ -132,7 +132,7 @@ fn function(
     let short = endpoint.function;
     let name = env.log_group(short);
     let log_group = graph
-        .add(move |_| LogGroup { name: name.clone(), retention_days: Some(LOG_RETENTION_DAYS) });
+        .add(move |_| LogGroup::new(name.clone(), LOG_RETENTION_DAYS));
 
     let e = env.clone();
     let role = graph

@@ -2,16 +2,23 @@
 
 use super::explain::Preflight;
 use super::outputs::Outputs;
-use super::progress::Progress;
-use super::run::{Surveyed, connect, load_release, mind_interrupts, survey};
-use super::screen::{BAD, BOLD, CHANGED, GOOD, ask, can_ask, count, paint, result, say, time};
-use super::{Common, Exit, explain, show_plan};
-use crate::engine::{Observer, Plan, Report, Silent};
+use super::run::{
+    Surveyed, carry_out, connect, load_release, mind_interrupts, survey, take_lease, tell,
+    tell_of_lost_lease,
+};
+use super::screen::{BOLD, DIM, GOOD, ask, can_ask, count, paint, result, say, time};
+use super::{Common, Exit, Patience, explain, show_plan};
+use crate::aws::Aws;
+use crate::engine::{Action, Plan, Report, Silent, Step, survey_owned};
+use crate::lease;
 use crate::release::Release;
+use crate::resources::{LISTED, kinds};
+use crate::retry::until;
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -25,60 +32,136 @@ pub struct Args {
     /// A plan saved by `plan --out`
     #[arg(value_name = "FILE")]
     plan: Option<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+/// A deploy under way.
+struct Deploy<'a> {
+    common: &'a Common,
+    aws: &'a Aws,
+    release: &'a Release,
+    saved: Option<(Plan, &'a Path)>,
+    /// Without the time that a person has taken to think.
+    started: Instant,
 }
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
-    let mut started = Instant::now();
+    let started = Instant::now();
     let release = load_release(common)?;
     let saved = args.plan.as_deref().map(load).transpose().context(Preflight)?;
+    let saved = saved.zip(args.plan.as_deref());
     if !common.yes && !can_ask() {
         bail!(explain::NobodyToAsk);
     }
     let aws = connect(common).await?;
-    let Surveyed { survey, plan, api } = survey(common, &aws, &release).await?;
-    if let Some((saved, file)) = saved.zip(args.plan.as_deref()) {
-        check_same(&saved, &plan, file).context(Preflight)?;
+    let mut deploy = Deploy { common, aws: &aws, release: &release, saved, started };
+    let looked = async { lease::look(&aws).await.context(Preflight) };
+    let (surveyed, seen) = tokio::try_join!(survey(common, &aws, &release), looked)?;
+    if let Some(ended) = deploy.agree(&surveyed).await? {
+        return Ok(ended);
     }
-    let outputs = |release: &Release| {
-        let api = api.output().map(|api| api.0).unwrap_or_default();
-        Outputs::new(&aws, &api, release)
-    };
-    if plan.is_empty() {
+    mind_interrupts(aws.stop());
+    let undisturbed =
+        take_lease(common, &aws, seen, ("deploy", &release.git_sha), &args.patience).await?;
+    let exit = lease::keep(&aws, deploy.carry_out(undisturbed, surveyed)).await;
+    tell_of_lost_lease(&aws);
+    exit
+}
+
+impl Deploy<'_> {
+    /// Shows what will be done, and asks. Says how the run ends if there is nothing to do, or nothing
+    /// may be done.
+    async fn agree(&mut self, surveyed: &Surveyed) -> Result<Option<Exit>> {
+        let (common, plan) = (self.common, &surveyed.plan);
+        if let Some((saved, file)) = &self.saved {
+            check_same(saved, plan, file).context(Preflight)?;
+        }
+        let summary = show_plan::summary(plan);
+        if plan.is_empty() {
+            if !common.quiet {
+                say(summary);
+            }
+            self.finish(surveyed);
+            return Ok(Some(Exit::Done));
+        }
         if !common.quiet {
-            say(show_plan::summary(&plan));
+            say(show_plan::show(plan, common.verbose > 0));
+            show_plan::time(plan).into_iter().for_each(say);
         }
-        finish(common, &outputs(&release));
-        return Ok(Exit::Done);
-    }
-    if !common.quiet {
-        say(show_plan::show(&plan, common.verbose > 0));
-    }
-    if !common.yes {
-        let question =
-            format!("{}. Deploy to stage {}? [y/N]", show_plan::summary(&plan), common.stage);
+        if common.yes {
+            if !common.quiet {
+                say(summary);
+            }
+            return Ok(None);
+        }
         let asked = Instant::now();
-        let answer = ask(question).unwrap_or_default().to_lowercase();
-        started += asked.elapsed(); // the time to think isn't ours
-        if answer != "y" && answer != "yes" {
-            say("nothing was changed");
-            return Ok(Exit::Preflight);
+        let answer = ask(format!("{summary}. Deploy to stage {}? [y/N]", common.stage)).await;
+        self.started += asked.elapsed();
+        match answer.unwrap_or_default().to_lowercase().as_str() {
+            "y" | "yes" => Ok(None),
+            _ => {
+                say("nothing was changed");
+                Ok(Some(Exit::Preflight))
+            }
         }
-    } else if !common.quiet {
-        say(show_plan::summary(&plan));
     }
-    let observer: Arc<dyn Observer> =
-        if common.quiet { Arc::new(Silent) } else { Progress::of(&plan) };
-    let stop = mind_interrupts();
-    let report = survey.carry_out(&aws, &stop, observer).await;
-    if !report.complete() {
-        return Ok(tell(&report, common, "deploy"));
+
+    /// With the lease in hand. What was agreed to is done only if it is still what must be done.
+    async fn carry_out(&mut self, undisturbed: bool, agreed: Surveyed) -> Result<Exit> {
+        let (common, aws) = (self.common, self.aws);
+        let surveyed = match undisturbed {
+            true => agreed,
+            false => {
+                let again = survey(common, aws, self.release).await?;
+                if again.plan != agreed.plan
+                    && let Some(ended) = self.agree(&again).await?
+                {
+                    return Ok(ended);
+                }
+                again
+            }
+        };
+        let report = carry_out(common, aws, &surveyed.survey, &surveyed.plan).await;
+        if !report.complete() {
+            return Ok(tell(&report, common, "deploy"));
+        }
+        listed(common, aws, &report).await?;
+        if !common.quiet {
+            let done = count(report.done.len(), "resource");
+            say(paint(GOOD, format!("deployed: {done} in {}", time(self.started.elapsed()))));
+        }
+        self.finish(&surveyed);
+        Ok(Exit::Done)
     }
-    if !common.quiet {
-        let done = count(report.done.len(), "resource");
-        say(paint(GOOD, format!("deployed: {done} in {}", time(started.elapsed()))));
+
+    fn finish(&self, surveyed: &Surveyed) {
+        let api = surveyed.api.output().map(|api| api.0).unwrap_or_default();
+        finish(self.common, &Outputs::new(self.aws, &api, self.release));
     }
-    finish(common, &outputs(&release));
-    Ok(Exit::Done)
+}
+
+/// Waits until AWS lists what was made: the next run must find it, or would make it again.
+async fn listed(common: &Common, aws: &Aws, report: &Report) -> Result<()> {
+    const NOTICED: Duration = Duration::from_secs(60);
+    let by_list = |step: &&Step| LISTED.contains(&step.kind.as_str());
+    let made = report.done.iter().filter(|step| step.action == Action::Create);
+    let made: Vec<&str> = made.filter(by_list).map(|step| step.kind.as_str()).collect();
+    if made.is_empty() {
+        return Ok(());
+    }
+    let kinds: Vec<_> = kinds().into_iter().filter(|kind| made.contains(&kind.name)).collect();
+    let tell = Once::new();
+    until("AWS to list what was made", NOTICED, async || {
+        let there = survey_owned(aws, &kinds, aws.stop(), Arc::new(Silent)).await?;
+        let there = there.plan(BTreeMap::new());
+        let all = made.iter().all(|kind| there.steps.iter().any(|step| step.kind == *kind));
+        if !all && !common.quiet {
+            tell.call_once(|| say(paint(DIM, "waiting for AWS to list what was made")));
+        }
+        Ok(all.then_some(()))
+    })
+    .await
 }
 
 fn finish(common: &Common, outputs: &Outputs) {
@@ -117,30 +200,4 @@ fn check_same(saved: &Plan, now: &Plan, file: &Path) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// What a walk that didn't finish has left: done, failed, skipped, each named once.
-pub fn tell(report: &Report, common: &Common, verb: &str) -> Exit {
-    for (_, error) in &report.failed {
-        explain::print(error, common);
-    }
-    for (step, cause) in &report.skipped {
-        say(format!("  {} {}  skipped: it needs {cause}", paint(CHANGED, "-"), step.title()));
-    }
-    for step in &report.stopped {
-        say(format!("  {} {}  not begun", paint(CHANGED, "-"), step.title()));
-    }
-    let Report { done, failed, skipped, stopped } = report;
-    say(paint(
-        BAD,
-        format!(
-            "{} done, {} failed, {} skipped, {} not begun; what is done stays, run {verb} again to \
-             finish",
-            done.len(),
-            failed.len(),
-            skipped.len(),
-            stopped.len()
-        ),
-    ));
-    if !stopped.is_empty() && failed.is_empty() { Exit::Interrupted } else { Exit::PartlyDone }
 }

@@ -1,14 +1,16 @@
 //! `deployer destroy`: everything with our tags, declared or not, and a receipt.
 
-use super::deploy::tell;
-use super::progress::Progress;
-use super::run::{connect, mind_interrupts, survey_for_destroy};
-use super::screen::{BAD, GOOD, ask, can_ask, count, paint, result, say, time};
-use super::{Common, Exit, explain, show_plan};
-use crate::engine::{Observer, Silent, Step};
+use super::run::{
+    self, connect, mind_interrupts, survey_for_destroy, take_lease, tell, tell_of_lost_lease,
+};
+use super::screen::{BAD, DIM, GOOD, ask, can_ask, count, paint, result, say, time};
+use super::{Common, Exit, Patience, explain, show_plan};
+use crate::aws::Aws;
+use crate::engine::{Plan, Silent, Step, Survey};
+use crate::lease;
 use crate::retry::until;
 use anyhow::{Context, Result, bail};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 pub const EXAMPLES: &str = "\
@@ -22,59 +24,78 @@ Examples:
 /// How long AWS may list what was deleted.
 const NOTICED: Duration = Duration::from_secs(60);
 
-pub async fn run(common: &Common) -> Result<Exit> {
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let mut started = Instant::now();
     if !common.yes && !can_ask() {
         bail!(explain::NobodyToAsk);
     }
     let aws = connect(common).await?;
-    let (survey, plan) = survey_for_destroy(common, &aws).await.context(explain::Preflight)?;
+    let (found, seen) = tokio::try_join!(survey_for_destroy(common, &aws), lease::look(&aws))
+        .context(explain::Preflight)?;
+    let plan = &found.1;
     if plan.steps.is_empty() {
         say(format!("stage {} isn't there: nothing bears its tags", common.stage));
         receipt(common, &[], &[]);
         return Ok(Exit::Done);
     }
     if !common.quiet {
-        say(show_plan::show(&plan, false));
+        say(show_plan::show(plan, false));
+        show_plan::time(plan).into_iter().for_each(say);
     }
     if !common.yes {
         let things = count(plan.steps.len(), "resource");
         let stage = &common.stage;
         let question = format!("{things} will be gone for good. Type the stage's name, {stage}:");
         let asked = Instant::now();
-        let answer = ask(question);
+        let answer = ask(question).await;
         started += asked.elapsed();
         if answer.as_ref() != Some(stage) {
             say("nothing was deleted");
             return Ok(Exit::Preflight);
         }
     }
-    let observer: Arc<dyn Observer> =
-        if common.quiet { Arc::new(Silent) } else { Progress::of(&plan) };
-    let stop = mind_interrupts();
-    let report = survey.carry_out(&aws, &stop, observer).await;
+    mind_interrupts(aws.stop());
+    // Without a bucket there is nowhere to keep a lease, and none is made for a stage that goes.
+    let undisturbed = match plan.steps.iter().any(|step| step.kind == "bucket") {
+        true => take_lease(common, &aws, seen, ("destroy", ""), &args.patience).await?,
+        false => true,
+    };
+    let exit = lease::keep(&aws, carry_out(common, &aws, undisturbed, found, started)).await;
+    tell_of_lost_lease(&aws);
+    exit
+}
+
+/// With the lease in hand. What came meanwhile bears the stage's tags too, and so goes as well.
+async fn carry_out(
+    common: &Common,
+    aws: &Aws,
+    undisturbed: bool,
+    found: (Survey<'static, Aws>, Plan),
+    started: Instant,
+) -> Result<Exit> {
+    let (survey, plan) = match undisturbed {
+        true => found,
+        false => survey_for_destroy(common, aws).await?,
+    };
+    let report = run::carry_out(common, aws, &survey, &plan).await;
     if !report.complete() {
         receipt(common, &report.done, &remaining(&report));
         return Ok(tell(&report, common, "destroy"));
     }
-    // Lists may show for a while what is gone: only what stays is left.
-    let gone = until("AWS to notice what was deleted", NOTICED, async || {
-        let (_, left) = survey_for_destroy(common, &aws).await?;
-        Ok(left.steps.is_empty().then_some(()))
-    });
-    let left = match gone.await {
-        Ok(()) => vec![],
-        Err(_) => match survey_for_destroy(common, &aws).await {
-            Ok((_, left)) => left.steps,
-            Err(error) => {
-                receipt(common, &report.done, &[]);
-                explain::print(&error, common);
-                say(
-                    "all was deleted, but AWS could not be asked again; run destroy again to be sure",
-                );
-                return Ok(Exit::PartlyDone);
-            }
-        },
+    let left = match sweep(common, aws).await {
+        Ok(left) => left,
+        Err(error) => {
+            receipt(common, &report.done, &[]);
+            explain::print(&error, common);
+            say("all was deleted, but AWS could not be asked again; run destroy again to be sure");
+            return Ok(Exit::PartlyDone);
+        }
     };
     receipt(common, &report.done, &left);
     if !left.is_empty() {
@@ -89,6 +110,27 @@ pub async fn run(common: &Common) -> Result<Exit> {
         ));
     }
     Ok(Exit::Done)
+}
+
+/// Looks again, and says what is left. A log group that Lambda has made again meanwhile is deleted;
+/// anything else may still be listed for a while, and is only left if it stays.
+async fn sweep(common: &Common, aws: &Aws) -> Result<Vec<Step>> {
+    let tell = Once::new();
+    let gone = until("AWS to notice what was deleted", NOTICED, async || {
+        let (survey, left) = survey_for_destroy(common, aws).await?;
+        let back: Vec<_> = left.steps.iter().filter(|step| step.kind == "log group").collect();
+        if !back.is_empty() {
+            survey.carry_out(aws, aws.stop(), Arc::new(Silent)).await;
+        }
+        if !left.steps.is_empty() && !common.quiet {
+            tell.call_once(|| say(paint(DIM, "waiting for AWS to notice what was deleted")));
+        }
+        Ok(left.steps.is_empty().then_some(()))
+    });
+    match gone.await {
+        Ok(()) => Ok(vec![]),
+        Err(_) => Ok(survey_for_destroy(common, aws).await?.1.steps),
+    }
 }
 
 fn remaining(report: &crate::engine::Report) -> Vec<Step> {

@@ -3,7 +3,9 @@
 use super::screen::{BAD, DIM, paint, say};
 use super::{Common, Exit};
 use crate::aws::{Failure, NoRegion};
-use crate::engine::{Failures, Foreign, Interrupted};
+use crate::engine::{Failures, Foreign, Interrupted, Stopped};
+use crate::http::WrongClock;
+use crate::lease::Held;
 use crate::release::Unpackaged;
 use anyhow::Error;
 use std::fmt;
@@ -43,8 +45,11 @@ impl fmt::Display for NotDeployed {
 impl std::error::Error for NotDeployed {}
 
 pub fn exit(error: &Error) -> Exit {
-    if error.chain().any(|cause| cause.is::<Interrupted>()) {
+    let has = |found: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(found);
+    if has(|cause| cause.is::<Interrupted>() || cause.is::<Stopped>()) {
         Exit::Interrupted
+    } else if has(|cause| cause.is::<Held>()) {
+        Exit::Held
     } else if error.is::<Preflight>() || error.is::<NobodyToAsk>() {
         Exit::Preflight
     } else {
@@ -117,6 +122,14 @@ fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (String,
     if has(|cause| cause.is::<NoRegion>()) {
         let cause = "neither --region, AWS_REGION nor the profile names one";
         return owned(cause, "add --region ap-southeast-2, or whichever is yours");
+    }
+    if has(|cause| cause.is::<Held>()) {
+        let next = "wait for it to end and run again; or add --wait 600 to have this done";
+        return owned("somebody else, or a CI job, is at work on this stage", next);
+    }
+    if has(|cause| cause.is::<WrongClock>()) {
+        let cause = "AWS refuses signatures that are more than five minutes old, or not yet due";
+        return owned(cause, "set the clock (sudo timedatectl set-ntp true), and run again");
     }
     if has(|cause| cause.is::<Foreign>()) {
         let next = "choose another --stage; or, if it may be managed here, give it these tags";

@@ -32,6 +32,8 @@ pub enum Exit {
     Differences = 2,
     /// Some things were changed and some were not.
     PartlyDone = 3,
+    /// Another run has the stage; nothing was changed.
+    Held = 4,
     SmokeTestFailed = 5,
     /// Something is missing or wrong; nothing was changed.
     Preflight = 6,
@@ -42,7 +44,7 @@ pub enum Exit {
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done · 1 failed · 2 differences (only with --detailed-exitcode) · 3 partly done, run again
-  5 smoke test failed · 6 preflight failed, nothing was changed · 64 usage · 130 interrupted";
+  4 another run has the stage · 5 smoke test failed · 6 preflight failed, nothing was changed · 64 usage · 130 interrupted";
 
 /// States the stack in Rust, shows the difference to AWS, and makes it so.
 #[derive(Debug, Parser)]
@@ -121,6 +123,14 @@ impl Common {
     }
 }
 
+/// For verbs that change a stage, which one run does at a time.
+#[derive(Clone, Debug, Args)]
+pub struct Patience {
+    /// How long to wait for another run that has the stage to finish
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    wait: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     Auto,
@@ -138,7 +148,7 @@ enum Verb {
     Deploy(deploy::Args),
     /// Delete everything that bears the tags of this app and stage
     #[command(after_help = destroy::EXAMPLES)]
-    Destroy,
+    Destroy(destroy::Args),
     /// Call every endpoint as its users would, and see that it keeps its promise
     #[command(after_help = smoke_test::EXAMPLES)]
     SmokeTest(smoke_test::Args),
@@ -177,7 +187,7 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
     let result = match &cli.verb {
         Verb::Plan(args) => plan::run(common, args).await,
         Verb::Deploy(args) => deploy::run(common, args).await,
-        Verb::Destroy => destroy::run(common).await,
+        Verb::Destroy(args) => destroy::run(common, args).await,
         Verb::SmokeTest(args) => smoke_test::run(common, args).await,
         Verb::Status => status::run(common).await,
         Verb::Outputs => outputs::run(common).await,

@@ -5,6 +5,7 @@ use super::run::{Surveyed, connect, load_release, survey};
 use super::screen::{result, say};
 use super::{Common, Exit, show_plan};
 use crate::engine::Plan;
+use crate::quota::Estimate;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 
@@ -30,11 +31,15 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let aws = connect(common).await?;
     let Surveyed { plan, .. } = survey(common, &aws, &release).await?;
     if common.json {
-        result(serde_json::to_string_pretty(&plan)?);
+        let Estimate { least, most } = show_plan::estimate(&plan);
+        let mut json = serde_json::to_value(&plan)?;
+        json["quota_wait_seconds"] = serde_json::json!([least.as_secs(), most.as_secs()]);
+        result(format!("{json:#}"));
     } else {
         let text = show_plan::show(&plan, common.verbose > 0);
         let gap = if text.is_empty() { "" } else { "\n" };
         result(format!("{text}{gap}{}", show_plan::summary(&plan)));
+        show_plan::time(&plan).into_iter().for_each(result);
     }
     if let Some(file) = &args.out {
         save(&plan, file).context(Preflight)?;

@@ -1,6 +1,6 @@
 //! What a walk looks like while it runs: a line a step, moving on a terminal, plain elsewhere.
 
-use super::screen::{BAD, DIM, GOOD, paint, say, time};
+use super::screen::{BAD, CHANGED, DIM, GOOD, is_overheard, paint, say, time};
 use crate::engine::{Action, Event, Observer, Plan};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
@@ -70,6 +70,7 @@ impl Progress {
 
 fn can_move() -> bool {
     std::io::stderr().is_terminal()
+        && !is_overheard()
         && std::env::var_os("CI").is_none()
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
@@ -88,6 +89,10 @@ impl Observer for Progress {
                 self.finish(node);
                 let took = paint(DIM, format!("in {}", time(took)));
                 self.line(&format!("  {} {padded}  {done} {took}", paint(GOOD, "✓")));
+            }
+            Event::Stopped => {
+                self.finish(node);
+                self.line(&format!("  {} {padded}  not finished", paint(CHANGED, "-")));
             }
             Event::Failed(error) => {
                 self.finish(node);

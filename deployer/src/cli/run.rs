@@ -1,12 +1,14 @@
 //! What the verbs share: connecting, reading, and minding Ctrl-C.
 
 use super::explain::Preflight;
-use super::progress::Spinner;
-use super::screen::{DIM, paint, say, time};
-use super::{Common, Exit};
+use super::progress::{Progress, Spinner};
+use super::screen::{BAD, CHANGED, DIM, paint, say, time};
+use super::{Common, Exit, Patience, explain};
 use crate::aws::{Access, Aws, Failure, Local};
-use crate::engine::{Plan, Silent, Stop, Survey, survey_owned};
+use crate::engine::{Event, Observer, Plan, Report, Silent, Stop, Survey, survey_owned};
 use crate::env::Env;
+use crate::http::WrongClock;
+use crate::lease;
 use crate::release::Release;
 use crate::resources::{api_id, fact, kinds, served_code};
 use crate::stack::{APP, ENDPOINTS, Stack, stack};
@@ -34,6 +36,10 @@ pub async fn connect(common: &Common) -> Result<Aws> {
     let connecting = Aws::connect(&access, APP, &common.stage);
     let aws = connecting.await.context(Preflight)?;
     aws.env.check(functions()).context(Preflight)?;
+    if aws.clock.behind().abs() > 60 {
+        let wrong = WrongClock { behind: aws.clock.behind() };
+        say(paint(CHANGED, format!("warning: {wrong}; from 5 min on AWS refuses everything")));
+    }
     if !common.quiet {
         let Env { app, stage, region, account, .. } = &aws.env;
         let place = aws.endpoint.as_ref().map(|endpoint| format!(" · {endpoint}, not AWS"));
@@ -130,18 +136,110 @@ pub async fn deployed(aws: &Aws) -> Result<Option<Deployed>> {
     Ok(Some(Deployed { api: api.0, release, since }))
 }
 
-/// From now on Ctrl-C only keeps new things from being begun; at the second time it ends the process
+/// Takes the lease on the stage; `seen` is how it was when the stage was read. Says whether what was
+/// read still holds.
+pub async fn take_lease(
+    common: &Common,
+    aws: &Aws,
+    seen: lease::Seen,
+    (doing, git_sha): (&str, &str),
+    patience: &Patience,
+) -> Result<bool> {
+    let tell = |text| {
+        if !common.quiet {
+            say(paint(DIM, text));
+        }
+    };
+    let wait = Duration::from_secs(patience.wait);
+    let taken = lease::take(aws, seen, doing, git_sha, wait, &tell).await;
+    let undisturbed = taken.map_err(|error| match error.is::<lease::Held>() {
+        true => error.context(Preflight),
+        false => error,
+    })?;
+    if !undisturbed {
+        tell("another run has changed the stage since; reading it again".to_owned());
+    }
+    Ok(undisturbed)
+}
+
+/// Does what the plan says, and shows how it goes.
+pub async fn carry_out(
+    common: &Common,
+    aws: &Aws,
+    survey: &Survey<'static, Aws>,
+    plan: &Plan,
+) -> Report {
+    let observer: Arc<dyn Observer> =
+        if common.quiet { Arc::new(Silent) } else { Progress::of(plan) };
+    let observer = Arc::new(StopWhenExpired { observer, stop: aws.stop().clone() });
+    survey.carry_out(aws, aws.stop(), observer).await
+}
+
+/// From now on Ctrl-C only keeps new requests from being sent; at the second time it ends the process
 /// at once, as it does at the first time while nothing is being changed.
-pub fn mind_interrupts() -> Stop {
-    let stop = Stop::default();
-    let asked = stop.clone();
+pub fn mind_interrupts(stop: &Stop) {
+    let stop = stop.clone();
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
-            asked.ask();
-            say("stopping: what has begun is finished; press Ctrl-C again to end at once");
+            stop.ask();
+            say("stopping: what has been sent is finished; press Ctrl-C again to end at once");
             let _ = tokio::signal::ctrl_c().await;
             std::process::exit(Exit::Interrupted as i32);
         }
     });
-    stop
+}
+
+/// Hears of a walk, and stops it where going on is vain: when the credentials have expired, every
+/// other request would fail too.
+struct StopWhenExpired {
+    observer: Arc<dyn Observer>,
+    stop: Stop,
+}
+
+impl Observer for StopWhenExpired {
+    fn hear(&self, node: usize, event: Event) {
+        if let Event::Failed(error) = &event {
+            let failure = error.chain().find_map(<dyn std::error::Error>::downcast_ref::<Failure>);
+            if failure.is_some_and(Failure::is_expired) {
+                self.stop.ask();
+            }
+        }
+        self.observer.hear(node, event);
+    }
+}
+
+/// Should the run have lost the stage to another, says so.
+pub fn tell_of_lost_lease(aws: &Aws) {
+    if let Some(holder) = aws.lease.get().and_then(lease::Lease::lost_to) {
+        say(format!(
+            "{} this run could not renew its lease in time and stopped; the stage is now held by {holder}",
+            paint(BAD, "error:")
+        ));
+    }
+}
+
+/// What a walk that didn't finish has left: done, failed, skipped, each named once.
+pub fn tell(report: &Report, common: &Common, verb: &str) -> Exit {
+    for (_, error) in &report.failed {
+        explain::print(error, common);
+    }
+    for (step, cause) in &report.skipped {
+        say(format!("  {} {}  skipped: it needs {cause}", paint(CHANGED, "-"), step.title()));
+    }
+    for step in &report.stopped {
+        say(format!("  {} {}  not finished", paint(CHANGED, "-"), step.title()));
+    }
+    let Report { done, failed, skipped, stopped } = report;
+    say(paint(
+        BAD,
+        format!(
+            "{} done, {} failed, {} skipped, {} not finished; what is done stays, run {verb} again to \
+             finish",
+            done.len(),
+            failed.len(),
+            skipped.len(),
+            stopped.len()
+        ),
+    ));
+    if !stopped.is_empty() && failed.is_empty() { Exit::Interrupted } else { Exit::PartlyDone }
 }

@@ -46,6 +46,11 @@ pub async fn overheard<T>(ear: Said, run: impl Future<Output = T>) -> T {
     EAR.scope(ear, run).await
 }
 
+/// Whether what is said goes to a test instead of the terminal.
+pub fn is_overheard() -> bool {
+    EAR.try_with(|_| ()).is_ok()
+}
+
 /// Whether somebody overhears us, and so has heard the text.
 fn heard(text: &impl Display, choose: fn(&mut (String, String)) -> &mut String) -> bool {
     let hear = |ear: &Said| {
@@ -80,15 +85,20 @@ pub fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Asks, and waits for a line. None when the input has ended.
-pub fn ask(question: impl Display) -> Option<String> {
-    let mut err = anstream::stderr().lock();
-    let _ = write!(err, "{question} ").and_then(|()| err.flush());
-    let mut line = String::new();
-    match std::io::stdin().lock().read_line(&mut line) {
-        Ok(read) if read > 0 => Some(line.trim().to_owned()),
-        _ => None,
-    }
+/// Asks, and waits for a line; other things go on meanwhile. None when the input has ended.
+pub async fn ask(question: impl Display) -> Option<String> {
+    let question = format!("{question} ");
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut err = anstream::stderr().lock();
+        let _ = err.write_all(question.as_bytes()).and_then(|()| err.flush());
+        drop(err);
+        let mut line = String::new();
+        match std::io::stdin().lock().read_line(&mut line) {
+            Ok(read) if read > 0 => Some(line.trim().to_owned()),
+            _ => None,
+        }
+    });
+    answer.await.ok().flatten()
 }
 
 /// "840 ms", "12.3 s", "2 min 05 s".

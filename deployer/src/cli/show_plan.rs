@@ -2,6 +2,8 @@
 
 use super::screen::{BAD, BOLD, CHANGED, DIM, GOOD, count, paint};
 use crate::engine::{Action, Change, Plan, Step};
+use crate::quota::{self, Estimate};
+use crate::resources::scarce_calls;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -47,6 +49,24 @@ pub fn summary(plan: &Plan) -> String {
         true => format!("nothing to do; {} as wanted", count(plan.steps.len(), "resource")),
         false => format!("{}; {} unchanged", parts.join(", "), plan.count(Action::Keep)),
     }
+}
+
+/// How long AWS's quotas make a run of this plan wait; nothing where they don't.
+pub fn time(plan: &Plan) -> Option<String> {
+    let Estimate { least, most } = estimate(plan);
+    let (least, most) = (least.as_secs(), most.as_secs());
+    let text = match (least, most) {
+        (_, 0) => return None,
+        (0, most) => format!("up to {most} s, if others have just used them up"),
+        (least, most) if least == most => format!("{least} s"),
+        (least, most) => format!("{least} s; {most} s, if others have just used them up"),
+    };
+    Some(paint(DIM, format!("AWS's quotas make this wait {text}")))
+}
+
+/// From the table that also paces the run.
+pub fn estimate(plan: &Plan) -> Estimate {
+    quota::estimate(plan.steps.iter().flat_map(scarce_calls).copied())
 }
 
 fn word(action: Action) -> &'static str {

@@ -12,7 +12,7 @@ pub struct Report {
     pub failed: Vec<(Step, Error)>,
     /// With the title of the step that failed before it.
     pub skipped: Vec<(Step, String)>,
-    /// Not begun because the user asked to stop.
+    /// Not begun or not finished because the run was asked to stop.
     pub stopped: Vec<Step>,
 }
 

@@ -4,9 +4,10 @@ use anyhow::{Error, Result};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// What became of one node.
 #[derive(Debug)]
@@ -15,22 +16,50 @@ pub enum Outcome<T> {
     Failed(Error),
     /// Not tried, because this node (an index) failed or was itself skipped.
     Skipped(usize),
-    /// Not tried, because the user asked to stop.
+    /// Not tried or not finished, because the run was asked to stop.
     Stopped,
 }
 
-/// Asks a walk to start nothing new. What is in flight finishes.
-#[derive(Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+/// Asks a run to begin nothing new. What is in flight finishes.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Sender<bool>);
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
 
 impl Stop {
     pub fn ask(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.send_replace(true);
     }
 
     pub fn asked(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        *self.0.borrow()
     }
+
+    /// Waits until somebody asks.
+    pub async fn wait(&self) {
+        // It fails when the sender is gone, and this is one.
+        let _ = self.0.subscribe().wait_for(|asked| *asked).await;
+    }
+}
+
+/// What a node ends with that was asked to stop half-way. Whatever wraps it, it is no failure.
+#[derive(Debug)]
+pub struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("asked to stop")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+fn was_stopped(error: &Error) -> bool {
+    error.chain().any(|cause| cause.is::<Stopped>())
 }
 
 /// What a walk tells while it runs, of a node by its index.
@@ -41,6 +70,8 @@ pub enum Event<'a> {
     Note(&'a str),
     Done(Duration),
     Failed(&'a Error),
+    /// Begun, and not finished because the run was asked to stop.
+    Stopped,
 }
 
 /// Hears of a walk as it happens.
@@ -98,6 +129,7 @@ pub async fn walk<'a, T>(
                 let result = visiting.await;
                 match &result {
                     Ok(_) => heard.hear(node, Event::Done(started.elapsed())),
+                    Err(error) if was_stopped(error) => heard.hear(node, Event::Stopped),
                     Err(error) => heard.hear(node, Event::Failed(error)),
                 }
                 (node, result)
@@ -114,6 +146,7 @@ pub async fn walk<'a, T>(
                     }
                 }
             }
+            Err(error) if was_stopped(&error) => outcomes[node] = Some(Outcome::Stopped),
             Err(error) => {
                 outcomes[node] = Some(Outcome::Failed(error));
                 skip_users(uses, node, &mut outcomes);

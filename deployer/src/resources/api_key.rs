@@ -4,6 +4,7 @@ use super::{Aws, adopt, gone, is_ours, outputs, owner};
 use crate::aws::Failure;
 use crate::engine::{Live, Owned, Resource, Secret, Value};
 use crate::env::Tags;
+use crate::retry::{Made, make_or_adopt};
 use anyhow::Result;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
 use serde::Serialize;
@@ -54,11 +55,13 @@ async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
         };
         let page = cx.call("apigateway:GetApiKeys", request).await?;
         for key in page.items.unwrap_or_default() {
+            let value = Secret::new(key.value.unwrap_or_default());
+            cx.secrets.keep(&value);
             let (id, name) = (key.id.unwrap_or_default(), key.name.unwrap_or_default());
             keys.push(Key {
                 // Lists don't always tell the tags.
                 tags: super::gateway_tags(cx, &format!("/apikeys/{id}"), key.tags).await?,
-                value: Secret::new(key.value.unwrap_or_default()),
+                value,
                 enabled: key.enabled,
                 created: key.created_date.map_or(0, |date| date.secs()),
                 id,
@@ -101,9 +104,10 @@ impl Resource<Aws> for ApiKey {
     }
 
     async fn create(&self, cx: &Aws) -> Result<ApiKeyId> {
-        match self.make(cx, self.value.get()?).await {
-            Err(failure) if failure.is("ConflictException") => adopt(self, cx, failure).await,
-            result => Ok(result?),
+        let value = self.value.get()?;
+        let exists = |failure: &Failure| failure.is("ConflictException");
+        match make_or_adopt(|| self.make(cx, value), exists, || adopt(self, cx)).await? {
+            Made::New(id) | Made::Adopted(id) => Ok(id),
         }
     }
 

@@ -1,9 +1,12 @@
-//! The staging bucket: where packages lie until Lambda has fetched them, closed to the public.
+//! The staging bucket: where packages lie until Lambda has fetched them, and the lease on the stage.
+//! Closed to the public.
 
-use super::{Aws, adopt, gone, outputs, owner};
+use super::{Aws, gone, outputs, owner};
 use crate::aws::{Failure, Missing};
-use crate::engine::{Live, Owned, Owner, Resource};
+use crate::engine::{Foreign, Live, Owned, Owner, Resource};
 use crate::env::Tags;
+use crate::lease;
+use crate::retry::{Made, make_or_adopt};
 use anyhow::{Result, bail};
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier,
@@ -40,6 +43,36 @@ impl Bucket {
             }],
         });
         Self { name, public_access_blocked: true, policy }
+    }
+
+    /// Makes it, with its tags and nothing else. False when it is there already, and ours.
+    ///
+    /// # Errors
+    /// When it is there and isn't ours, or S3 refuses.
+    pub async fn make(&self, cx: &Aws) -> Result<bool> {
+        // us-east-1 must not be named as a location; every other region must.
+        let region = cx.env.region.as_str();
+        let location = (region != "us-east-1").then(|| BucketLocationConstraint::from(region));
+        let tag = |(k, v): (&String, &String)| Tag::builder().key(k).value(v).build().ok();
+        let configuration = CreateBucketConfiguration::builder()
+            .set_location_constraint(location)
+            .set_tags(Some(cx.env.tags().iter().filter_map(tag).collect()))
+            .build();
+        let make = async || {
+            let request = || {
+                let request = cx.s3.create_bucket().bucket(&self.name);
+                request.create_bucket_configuration(configuration.clone()).send()
+            };
+            cx.call("s3:CreateBucket", request).await
+        };
+        let ours = async || match self.read(cx).await? {
+            Some(Live { owner: Owner::Other(whose), .. }) => {
+                bail!(Foreign(vec![format!("bucket {} exists and is not ours: {whose}", self.name)]))
+            }
+            found => Ok(found.map(drop)),
+        };
+        let exists = |failure: &Failure| failure.is("BucketAlreadyOwnedByYou");
+        Ok(matches!(make_or_adopt(make, exists, ours).await?, Made::New(_)))
     }
 
     async fn block_public_access(&self, cx: &Aws) -> Result<(), Failure> {
@@ -105,6 +138,54 @@ async fn policy(cx: &Aws, bucket: &str) -> Result<Value> {
     Ok(text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap_or(Value::String(text))))
 }
 
+/// Deletes every object but `spare`, also versions and delete markers, should somebody have turned
+/// versioning on; says whether there were any.
+async fn empty(cx: &Aws, bucket: &str, spare: Option<&str>) -> Result<bool> {
+    let account = &cx.env.account;
+    let (mut key, mut version, mut versioned) = (None, None, false);
+    loop {
+        let list = || {
+            let list = cx.s3.list_object_versions().bucket(bucket).expected_bucket_owner(account);
+            list.set_key_marker(key.clone()).set_version_id_marker(version.clone()).send()
+        };
+        let Some(page) = cx.call("s3:ListBucketVersions", list).await.or_missing()? else {
+            return Ok(false);
+        };
+        let versions = page.versions().iter().map(|v| (v.key(), v.version_id()));
+        let markers = page.delete_markers().iter().map(|m| (m.key(), m.version_id()));
+        let objects: Vec<_> = versions.chain(markers).collect();
+        versioned |= objects.iter().any(|(_, id)| id.is_some_and(|id| id != "null"));
+        let object = |(key, id): (Option<&str>, Option<&str>)| {
+            let object = ObjectIdentifier::builder().key(key.unwrap_or_default());
+            object.set_version_id(id.map(ToOwned::to_owned)).build().ok()
+        };
+        let goes = objects.into_iter().filter(|(key, _)| key.is_none() || *key != spare);
+        remove(cx, bucket, goes.filter_map(object).collect()).await?;
+        (key, version) = (page.next_key_marker, page.next_version_id_marker);
+        if page.is_truncated != Some(true) || key.is_none() {
+            return Ok(versioned);
+        }
+    }
+}
+
+async fn remove(cx: &Aws, bucket: &str, objects: Vec<ObjectIdentifier>) -> Result<()> {
+    if objects.is_empty() {
+        return Ok(());
+    }
+    let batch = Delete::builder().set_objects(Some(objects)).quiet(true).build()?;
+    let request = || {
+        let request = cx.s3.delete_objects().bucket(bucket);
+        request.expected_bucket_owner(&cx.env.account).delete(batch.clone()).send()
+    };
+    let answer = cx.call("s3:DeleteObject", request).await?;
+    // S3 answers 200 and lists what it didn't delete.
+    if let Some(error) = answer.errors().first() {
+        let text = |value: Option<&str>| value.unwrap_or("?").to_owned();
+        bail!("{} was not deleted: {}", text(error.key()), text(error.message()));
+    }
+    Ok(())
+}
+
 impl Resource<Aws> for Bucket {
     const KIND: &'static str = "bucket";
     type Output = BucketName;
@@ -145,24 +226,13 @@ impl Resource<Aws> for Bucket {
     }
 
     async fn create(&self, cx: &Aws) -> Result<BucketName> {
-        // us-east-1 must not be named as a location; every other region must.
-        let region = cx.env.region.as_str();
-        let location = (region != "us-east-1").then(|| BucketLocationConstraint::from(region));
-        let tag = |(k, v): (&String, &String)| Tag::builder().key(k).value(v).build().ok();
-        let configuration = CreateBucketConfiguration::builder()
-            .set_location_constraint(location)
-            .set_tags(Some(cx.env.tags().iter().filter_map(tag).collect()))
-            .build();
-        let request = || {
-            let request = cx.s3.create_bucket().bucket(&self.name);
-            request.create_bucket_configuration(configuration.clone()).send()
-        };
-        match cx.call("s3:CreateBucket", request).await {
-            Err(failure) if failure.is("BucketAlreadyOwnedByYou") => {
-                return adopt(self, cx, failure).await;
-            }
-            result => result?,
-        };
+        // The lease may have needed it first.
+        if !cx.lease.get().is_some_and(|lease| lease.made_bucket)
+            && !self.make(cx).await?
+            && let Some(live) = self.read(cx).await?
+        {
+            return self.update(cx, &live).await;
+        }
         // One after the other: S3 refuses parallel changes to one bucket (OperationAborted).
         self.block_public_access(cx).await?;
         self.put_policy(cx).await?;
@@ -179,38 +249,18 @@ impl Resource<Aws> for Bucket {
         Ok(live.output.clone())
     }
 
-    /// Empties it first, versions and delete markers included, should somebody have turned
-    /// versioning on.
+    /// Empties it first. The lease goes last, on condition that it is still ours: from then on
+    /// another run may have the stage.
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
-        let account = &cx.env.account;
-        loop {
-            let list =
-                || cx.s3.list_object_versions().bucket(id).expected_bucket_owner(account).send();
-            let Some(page) = cx.call("s3:ListBucketVersions", list).await.or_missing()? else {
-                return Ok(());
-            };
-            let versions = page.versions().iter().map(|v| (v.key(), v.version_id()));
-            let markers = page.delete_markers().iter().map(|m| (m.key(), m.version_id()));
-            let object = |(key, version): (Option<&str>, Option<&str>)| {
-                let object = ObjectIdentifier::builder().key(key.unwrap_or_default());
-                object.set_version_id(version.map(ToOwned::to_owned)).build().ok()
-            };
-            let objects: Vec<_> = versions.chain(markers).filter_map(object).collect();
-            if objects.is_empty() {
-                break;
-            }
-            let batch = Delete::builder().set_objects(Some(objects)).quiet(true).build()?;
-            let request = || {
-                let request = cx.s3.delete_objects().bucket(id).expected_bucket_owner(account);
-                request.delete(batch.clone()).send()
-            };
-            let answer = cx.call("s3:DeleteObject", request).await?;
-            // S3 answers 200 and lists what it didn't delete.
-            if let Some(error) = answer.errors().first() {
-                let text = |value: Option<&str>| value.unwrap_or("?").to_owned();
-                bail!("{} was not deleted: {}", text(error.key()), text(error.message()));
+        let lease = cx.lease.get();
+        let versioned = empty(cx, id, lease.map(|_| lease::KEY)).await?;
+        if let Some(lease) = lease {
+            lease.delete(cx).await?;
+            if versioned {
+                empty(cx, id, None).await?;
             }
         }
+        let account = &cx.env.account;
         let request = || cx.s3.delete_bucket().bucket(id).expected_bucket_owner(account).send();
         gone(cx.call("s3:DeleteBucket", request).await)
     }

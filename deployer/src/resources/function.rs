@@ -2,10 +2,10 @@
 
 use super::owner;
 use super::{ArtifactKey, Aws, BucketName, LogGroupName, RoleArn, adopt, gone, is_ours, outputs};
-use crate::aws::Missing;
-use crate::engine::{Live, Owned, Resource, Value};
+use crate::aws::{Failure, Missing};
+use crate::engine::{Live, Owned, Resource, Secret, Value};
 use crate::env::{ALIAS, Tags};
-use crate::retry::until;
+use crate::retry::{Made, make_or_adopt, until};
 use anyhow::{Context, Result, bail};
 use aws_sdk_lambda::types::{
     AliasRoutingConfiguration, Architecture, Environment, FunctionCode, FunctionConfiguration,
@@ -58,7 +58,17 @@ pub struct Config {
 }
 
 impl Config {
-    fn of(live: &FunctionConfiguration, name: &str) -> Self {
+    /// Variables that nobody of us declared may be somebody's secret: they show as hashes. `known` are
+    /// the declared ones.
+    fn of(
+        live: &FunctionConfiguration,
+        name: &str,
+        known: &BTreeMap<String, String>,
+    ) -> Self {
+        let shown = |(name, value): (String, String)| match known.contains_key(&name) {
+            true => (name, value),
+            false => (name, Secret::new(value).to_string()),
+        };
         let variables = live.environment().and_then(|environment| environment.variables());
         let logging = live.logging_config().and_then(LoggingConfig::log_group);
         let log_group = logging.map_or_else(|| format!("/aws/lambda/{name}"), ToOwned::to_owned);
@@ -71,7 +81,7 @@ impl Config {
             architecture: live.architectures().first().map_or("x86_64", |a| a.as_str()).to_owned(),
             memory_mb: live.memory_size().unwrap_or_default(),
             timeout_seconds: live.timeout().unwrap_or_default(),
-            environment: variables.cloned().unwrap_or_default().into_iter().collect(),
+            environment: variables.cloned().unwrap_or_default().into_iter().map(shown).collect(),
         }
     }
 
@@ -195,7 +205,7 @@ fn reason(config: &FunctionConfiguration) -> String {
 pub async fn served_code(cx: &Aws, name: &str) -> Result<Option<(String, String)>> {
     let config = get_config(cx, name, Some(ALIAS)).await?;
     Ok(config.map(|config| {
-        let architecture = Config::of(&config, name).architecture;
+        let architecture = Config::of(&config, name, &BTreeMap::new()).architecture;
         (config.code_sha256.unwrap_or_default(), architecture)
     }))
 }
@@ -222,6 +232,15 @@ async fn get(cx: &Aws, name: &str) -> Result<Option<(FunctionConfiguration, Tags
     };
     let tags = answer.tags.unwrap_or_default().into_iter().collect();
     Ok(answer.configuration.map(|config| (config, tags)))
+}
+
+/// Whether nobody else has a function of this short name.
+///
+/// # Errors
+/// When Lambda can't be asked.
+pub async fn is_ours_or_absent(cx: &Aws, short: &str) -> Result<bool> {
+    let found = get(cx, &cx.env.function(short)).await?;
+    Ok(found.is_none_or(|(_, tags)| is_ours(&cx.env, &tags)))
 }
 
 /// Whether the alias shares its traffic among versions.
@@ -254,14 +273,15 @@ impl Resource<Aws> for Function {
         );
         let Some((latest, tags)) = latest? else { return Ok(None) };
         let (served, shares) = (served?, shares?);
-        let config = Config::of(&latest, name);
+        let known = &self.config.environment;
+        let config = Config::of(&latest, name, known);
         let code = latest.code_sha256().unwrap_or_default().to_owned();
         let live = match &served {
             None => format!("nothing: there is no alias {ALIAS}"),
             Some(served) => {
                 let version = served.version().unwrap_or("?");
                 let same =
-                    Config::of(served, name) == config && served.code_sha256() == Some(&code);
+                    Config::of(served, name, known) == config && served.code_sha256() == Some(&code);
                 match (same, shares) {
                     (true, false) => CURRENT.to_owned(),
                     (_, true) => format!("version {version} and, by weight, another"),
@@ -306,10 +326,11 @@ impl Resource<Aws> for Function {
                 .set_tags(Some(cx.env.tags().into_iter().collect()))
                 .send()
         };
-        match cx.call("lambda:CreateFunction", request).await {
-            Err(failure) if failure.says("already exist") => return adopt(self, cx, failure).await,
-            result => result?,
-        };
+        let make = || cx.call("lambda:CreateFunction", request);
+        let exists = |failure: &Failure| failure.says("already exist");
+        if let Made::Adopted(alias) = make_or_adopt(make, exists, || adopt(self, cx)).await? {
+            return Ok(alias);
+        }
         self.release(cx).await.context("it was made, but is not released yet")
     }
 
@@ -343,8 +364,10 @@ impl Resource<Aws> for Function {
         let request = || cx.lambda.delete_function().function_name(id).send();
         gone(cx.call("lambda:DeleteFunction", request).await)?;
         // Its log group goes next, and must not meet a last invocation.
+        // Twice, for Lambda may know it on one machine and not on the next.
         until("Lambda to forget the function", PREPARATION, async || {
-            Ok(get_config(cx, id, None).await?.is_none().then_some(()))
+            let seen = async || Ok::<_, anyhow::Error>(get_config(cx, id, None).await?.is_some());
+            Ok((!seen().await? && !seen().await?).then_some(()))
         })
         .await
     }

@@ -1,9 +1,11 @@
 //! A CloudWatch log group with an end to its memory.
 
-use super::{Aws, adopt, gone, is_ours, outputs, owner};
-use crate::aws::Missing;
-use crate::engine::{Live, Owned, Resource};
+use super::{Aws, adopt, function, gone, is_ours, outputs, owner};
+use crate::aws::{Failure, Missing};
+use crate::engine::{Live, Owned, Owner, Resource};
 use crate::env::Tags;
+use crate::retry::{Made, make_or_adopt};
+use crate::stack::ENDPOINTS;
 use anyhow::Result;
 use serde::Serialize;
 
@@ -16,9 +18,26 @@ pub struct LogGroup {
     pub name: String,
     /// One of the numbers that PutRetentionPolicy allows. None on a live group: kept for ever.
     pub retention_days: Option<i32>,
+    /// On a live group without a tag: Lambda made it, because its function wrote before the group
+    /// was there, or after it had gone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub made_by_lambda: bool,
 }
 
 impl LogGroup {
+    pub fn new(name: String, retention_days: i32) -> Self {
+        Self { name, retention_days: Some(retention_days), made_by_lambda: false }
+    }
+
+    async fn tag(&self, cx: &Aws) -> Result<()> {
+        let request = || {
+            let request = cx.logs.tag_resource().resource_arn(cx.env.log_group_arn(&self.name));
+            request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
+        };
+        cx.call_new("logs:TagResource", request).await?;
+        Ok(())
+    }
+
     async fn retain(&self, cx: &Aws) -> Result<()> {
         let request = || cx.logs.put_retention_policy().log_group_name(&self.name);
         if let Some(days) = self.retention_days {
@@ -57,6 +76,18 @@ async fn tags(cx: &Aws, arn: &str) -> Result<Option<Tags>> {
     Ok(answer.map(|answer| answer.tags.unwrap_or_default().into_iter().collect()))
 }
 
+/// Whether Lambda made it for a function of this stack: the name is that function's, and nobody has
+/// put a tag on it. Lambda makes such groups with neither tags nor retention. A function that is
+/// somebody else's has a group that is somebody else's.
+async fn is_made_by_lambda(cx: &Aws, name: &str, tags: &Tags) -> Result<bool> {
+    let function = name.strip_prefix(&cx.env.log_group(""));
+    let known = ENDPOINTS.iter().find(|endpoint| Some(endpoint.function) == function);
+    match known.filter(|_| tags.is_empty()) {
+        None => Ok(false),
+        Some(endpoint) => function::is_ours_or_absent(cx, endpoint.function).await,
+    }
+}
+
 impl Resource<Aws> for LogGroup {
     const KIND: &'static str = "log group";
     type Output = LogGroupName;
@@ -77,11 +108,12 @@ impl Resource<Aws> for LogGroup {
             return Ok(None);
         };
         let Some(tags) = tags(cx, &arn).await? else { return Ok(None) };
+        let made_by_lambda = is_made_by_lambda(cx, &name, &tags).await?;
         Ok(Some(Live {
-            owner: owner(&cx.env, &tags),
+            owner: if made_by_lambda { Owner::Ours } else { owner(&cx.env, &tags) },
             output: LogGroupName(name.clone()),
             id: name.clone(),
-            props: Self { name, retention_days },
+            props: Self { name, retention_days, made_by_lambda },
         }))
     }
 
@@ -89,17 +121,19 @@ impl Resource<Aws> for LogGroup {
         let tags = || Some(cx.env.tags().into_iter().collect());
         let request =
             || cx.logs.create_log_group().log_group_name(&self.name).set_tags(tags()).send();
-        match cx.call("logs:CreateLogGroup", request).await {
-            Err(failure) if failure.is("ResourceAlreadyExistsException") => {
-                return adopt(self, cx, failure).await;
-            }
-            result => result?,
-        };
+        let make = || cx.call("logs:CreateLogGroup", request);
+        let exists = |failure: &Failure| failure.is("ResourceAlreadyExistsException");
+        if let Made::Adopted(name) = make_or_adopt(make, exists, || adopt(self, cx)).await? {
+            return Ok(name);
+        }
         self.retain(cx).await?;
         Ok(LogGroupName(self.name.clone()))
     }
 
     async fn update(&self, cx: &Aws, live: &Live<Self, LogGroupName>) -> Result<LogGroupName> {
+        if live.props.made_by_lambda {
+            self.tag(cx).await?;
+        }
         if live.props.retention_days != self.retention_days {
             self.retain(cx).await?;
         }
@@ -114,7 +148,8 @@ impl Resource<Aws> for LogGroup {
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
         let mut owned = vec![];
         for (name, _, arn) in groups(cx, &cx.env.log_group("")).await? {
-            if tags(cx, &arn).await?.is_some_and(|tags| is_ours(&cx.env, &tags)) {
+            let Some(tags) = tags(cx, &arn).await? else { continue };
+            if is_ours(&cx.env, &tags) || is_made_by_lambda(cx, &name, &tags).await? {
                 owned.push(Owned { id: name.clone(), name });
             }
         }

@@ -29,27 +29,54 @@ pub use stage::{Stage, StageName, Throttle};
 pub use usage_plan::{Limits, UsagePlan, stage_of};
 
 use crate::aws::{Aws, Failure};
-use crate::engine::{Kind, Owner, Resource};
+use crate::engine::{Action, Foreign, Kind, Live, Owner, Resource, Step};
 use crate::env::{Env, Tags};
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 /// Every kind, after those that it may use: what is no longer declared goes after all that might
 /// still use it. A function, for one, goes when the API has no route to it, and before its role
-/// and its logs.
+/// and its logs. The bucket goes last of all: it holds the lease, under which everything else goes.
 pub fn kinds() -> Vec<Kind<Aws>> {
     vec![
-        Kind::of::<LogGroup>(&[]),
-        Kind::of::<Parameter>(&[]),
-        Kind::of::<Role>(&[]),
         Kind::of::<Bucket>(&[]),
+        Kind::of::<LogGroup>(&["bucket"]),
+        Kind::of::<Parameter>(&["bucket"]),
+        Kind::of::<Role>(&["bucket"]),
         Kind::of::<Artifact>(&["bucket"]),
         Kind::of::<Function>(&["artifact", "log group", "role"]),
         Kind::of::<RestApi>(&["function"]),
         Kind::of::<Permission>(&["function", "rest api"]),
         Kind::of::<Stage>(&["rest api", "permission"]),
-        Kind::of::<ApiKey>(&[]),
+        Kind::of::<ApiKey>(&["bucket"]),
         Kind::of::<UsagePlan>(&["stage", "api key"]),
     ]
+}
+
+/// Kinds that are found again by lists alone, which AWS may bring up to date seconds later.
+pub const LISTED: &[&str] = &["rest api", "api key", "usage plan"];
+
+/// The operations of a step of which AWS allows few: what a plan's estimate of its time counts.
+pub fn scarce_calls(step: &Step) -> &'static [&'static str] {
+    match (step.kind.as_str(), step.action) {
+        ("rest api", Action::Create) => &["apigateway:CreateRestApi", "apigateway:PutRestApi"],
+        ("rest api", Action::Update) => &["apigateway:PutRestApi"],
+        ("rest api", Action::Delete) => &["apigateway:DeleteRestApi"],
+        ("stage", Action::Create) => &["apigateway:CreateDeployment"],
+        ("stage", Action::Update) if step.changes.iter().any(|c| c.path == "deployment") => {
+            &["apigateway:CreateDeployment"]
+        }
+        ("usage plan", Action::Update | Action::Delete) => &["apigateway:UpdateUsagePlan"],
+        ("function", Action::Create) => {
+            &["lambda:CreateFunction", "lambda:PublishVersion", "lambda:CreateAlias"]
+        }
+        ("permission", Action::Create) => &["lambda:AddPermission"],
+        ("function", Action::Update) => {
+            &["lambda:UpdateFunctionCode", "lambda:PublishVersion", "lambda:UpdateAlias"]
+        }
+        ("function", Action::Delete) => &["lambda:DeleteFunction"],
+        ("parameter", Action::Create | Action::Update) => &["ssm:PutParameter"],
+        _ => &[],
+    }
 }
 
 /// Declares the outputs that others may use, each its own type: passing the wrong one must not
@@ -87,12 +114,19 @@ fn is_ours(env: &Env, tags: &Tags) -> bool {
     owner(env, tags) == Owner::Ours
 }
 
-/// After "it exists already": an answer of AWS was lost, or somebody was quicker. If what is there
-/// is ours, it is brought up to date; if not, it isn't touched.
-async fn adopt<R: Resource<Aws>>(wanted: &R, cx: &Aws, failure: Failure) -> Result<R::Output> {
+/// After "it exists already": if what is there is ours, it is brought up to date. None when nothing
+/// is there to be seen.
+///
+/// # Errors
+/// When it isn't ours: it is not touched.
+async fn adopt<R: Resource<Aws>>(wanted: &R, cx: &Aws) -> Result<Option<R::Output>> {
     match wanted.read(cx).await? {
-        Some(live) if live.owner == Owner::Ours => wanted.update(cx, &live).await,
-        _ => Err(failure.into()),
+        Some(Live { owner: Owner::Other(whose), .. }) => {
+            let title = format!("{} {}", R::KIND, wanted.name());
+            bail!(Foreign(vec![format!("{title} exists and is not ours: {whose}")]))
+        }
+        Some(live) => wanted.update(cx, &live).await.map(Some),
+        None => Ok(None),
     }
 }
 

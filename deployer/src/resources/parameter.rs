@@ -4,6 +4,7 @@ use super::{Aws, adopt, gone, is_ours, owner};
 use crate::aws::{Failure, Missing, random_key};
 use crate::engine::{Live, Owned, Owner, Resource, Secret};
 use crate::env::Tags;
+use crate::retry::{Made, make_or_adopt};
 use anyhow::{Result, bail};
 use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging, Tag};
 use serde::Serialize;
@@ -39,7 +40,11 @@ async fn find(cx: &Aws, name: &str) -> Result<Option<Found>> {
     let Some(parameter) = found?.and_then(|answer| answer.parameter) else { return Ok(None) };
     let Some(tags) = tags? else { return Ok(None) };
     let kind = parameter.r#type.unwrap_or(ParameterType::String);
-    Ok(Some(Found { kind, value: parameter.value.unwrap_or_default(), tags }))
+    let value = parameter.value.unwrap_or_default();
+    if kind == ParameterType::SecureString {
+        cx.secrets.keep(&Secret::new(value.clone()));
+    }
+    Ok(Some(Found { kind, value, tags }))
 }
 
 async fn tags(cx: &Aws, name: &str) -> Result<Option<Tags>> {
@@ -68,6 +73,10 @@ async fn put_new(cx: &Aws, name: &str, kind: ParameterType, value: &str) -> Resu
     cx.call("ssm:PutParameter", request).await.map(drop)
 }
 
+fn exists(failure: &Failure) -> bool {
+    failure.is("ParameterAlreadyExists")
+}
+
 async fn delete(cx: &Aws, name: &str) -> Result<()> {
     gone(cx.call("ssm:DeleteParameter", || cx.ssm.delete_parameter().name(name).send()).await)
 }
@@ -92,10 +101,8 @@ impl Resource<Aws> for Parameter {
     }
 
     async fn create(&self, cx: &Aws) -> Result<()> {
-        match put_new(cx, &self.name, ParameterType::String, &self.value).await {
-            Err(failure) if failure.is("ParameterAlreadyExists") => adopt(self, cx, failure).await,
-            result => Ok(result?),
-        }
+        let make = || put_new(cx, &self.name, ParameterType::String, &self.value);
+        make_or_adopt(make, exists, || adopt(self, cx)).await.map(drop)
     }
 
     async fn update(&self, cx: &Aws, live: &Live<Self, ()>) -> Result<()> {
@@ -203,12 +210,14 @@ impl Resource<Aws> for SecretParameter {
 
     async fn create(&self, cx: &Aws) -> Result<Secret> {
         let value = random_key()?;
+        cx.secrets.keep(&value);
         let kind = ParameterType::from(self.kind.as_str());
-        match put_new(cx, &self.name, kind, value.reveal()).await {
+        let make = || put_new(cx, &self.name, kind.clone(), value.reveal());
+        Ok(match make_or_adopt(make, exists, || adopt(self, cx)).await? {
+            Made::New(()) => value,
             // The one that is there counts: it may be in use already.
-            Err(failure) if failure.is("ParameterAlreadyExists") => adopt(self, cx, failure).await,
-            result => result.map(|()| value).map_err(Into::into),
-        }
+            Made::Adopted(there) => there,
+        })
     }
 
     async fn update(&self, cx: &Aws, live: &Live<Self, Secret>) -> Result<Secret> {
@@ -217,7 +226,13 @@ impl Resource<Aws> for SecretParameter {
         if live.props.kind != self.kind {
             delete(cx, &self.name).await?;
             let kind = ParameterType::from(self.kind.as_str());
-            put_new(cx, &self.name, kind, live.output.reveal()).await?;
+            let make = || put_new(cx, &self.name, kind.clone(), live.output.reveal());
+            // SSM asks for 30 s between the two (DeleteParameter).
+            let same = async || {
+                let there = find(cx, &self.name).await?;
+                Ok(there.filter(|found| found.kind == kind).map(drop))
+            };
+            make_or_adopt(make, exists, same).await?;
         }
         Ok(live.output.clone())
     }

@@ -4,12 +4,17 @@ use super::{AliasArn, Aws, gone};
 use crate::aws::Missing;
 use crate::engine::{Live, Owner, Resource, Value};
 use crate::env::ALIAS;
+use crate::retry::until;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The one statement that we want.
 const STATEMENT: &str = "api-gateway";
+
+/// How long Lambda may take to show a statement that it took.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// The whole policy of a function's alias, so that a statement which somebody added shows.
 #[derive(Debug, Serialize)]
@@ -50,15 +55,27 @@ impl Permission {
             let request = request.statement_id(id).action("lambda:InvokeFunction");
             request.principal(service).source_arn(arn).send()
         };
-        match cx.call_new("lambda:AddPermission", request).await {
-            // Its answer was lost, or it says something else; a statement can't be changed.
-            Err(failure) if failure.says("already exists") => {
-                self.remove(cx, id).await?;
-                cx.call_new("lambda:AddPermission", request).await?;
+        // AWS takes a statement and may lose it all the same, when several are added at once
+        // (hashicorp/terraform-provider-aws, permission.go): see that it is there.
+        until(&format!("Lambda to let the API call {}", self.function), KEPT, async || {
+            match cx.call_new("lambda:AddPermission", request).await {
+                // Its answer was lost, or it says something else; a statement can't be changed.
+                Err(failure) if failure.says("already exists") => {
+                    if !self.allows(cx, id, statement).await? {
+                        self.remove(cx, id).await?;
+                        cx.call_new("lambda:AddPermission", request).await?;
+                    }
+                }
+                result => drop(result?),
             }
-            result => drop(result?),
-        }
-        Ok(())
+            Ok(self.allows(cx, id, statement).await?.then_some(()))
+        })
+        .await
+    }
+
+    /// Whether the policy has this statement.
+    async fn allows(&self, cx: &Aws, id: &str, statement: &Statement) -> Result<bool> {
+        Ok(self.read(cx).await?.is_some_and(|live| live.props.statements.get(id) == Some(statement)))
     }
 
     async fn remove(&self, cx: &Aws, id: &str) -> Result<()> {

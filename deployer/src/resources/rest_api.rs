@@ -1,7 +1,7 @@
 //! The REST API and its routes: one OpenAPI document, replaced whole.
 
 use super::{AliasArn, Aws, gone, is_ours, outputs, owner};
-use crate::aws::Missing;
+use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Owner, Resource, Value};
 use crate::env::{Env, Tags};
 use crate::retry::{look_then_make, until};
@@ -108,7 +108,8 @@ impl RestApi {
                 .parameters("basepath", "ignore")
                 .send()
         };
-        let answer = cx.call_new("apigateway:PutRestApi", request).await?;
+        let answer = cx.call_new("apigateway:PutRestApi", request).await;
+        let answer = busy_or_gone(cx, id, answer.map_err(Into::into)).await?;
         if let Some(warning) = answer.warnings().first() {
             bail!("API Gateway did not take all of the routes: {warning}");
         }
@@ -132,6 +133,24 @@ impl RestApi {
             Ok(created.id.unwrap_or_default())
         };
         look_then_make(look, make).await
+    }
+}
+
+/// Of an API that is gone, API Gateway says for ever that another change is being made to it. So
+/// when patience has ended, this asks.
+///
+/// # Errors
+/// The failure, or that the API is gone.
+pub async fn busy_or_gone<T>(cx: &Aws, id: &str, result: Result<T>) -> Result<T> {
+    let busy = |failure: &Failure| failure.says("concurrent modification");
+    let error = match result {
+        Err(error) if error.downcast_ref().is_some_and(busy) => error,
+        result => return result,
+    };
+    let get = || cx.apigateway.get_rest_api().rest_api_id(id).send();
+    match cx.call("apigateway:GetRestApi", get).await.or_missing()? {
+        Some(_) => Err(error),
+        None => Err(error.context(format!("API {id} has been deleted"))),
     }
 }
 

@@ -1,9 +1,10 @@
 //! The IAM role that a function runs as.
 
 use super::{Aws, adopt, gone, is_ours, outputs, owner};
-use crate::aws::Missing;
+use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource};
 use crate::env::Tags;
+use crate::retry::{Made, make_or_adopt};
 use anyhow::{Context, Result};
 use aws_sdk_iam::types::Tag;
 use percent_encoding::percent_decode_str;
@@ -93,16 +94,34 @@ fn decode(document: &str) -> Result<Value> {
 }
 
 async fn attached(cx: &Aws, role: &str) -> Result<Vec<String>> {
-    let request = || cx.iam.list_attached_role_policies().role_name(role).send();
-    let answer = cx.call("iam:ListAttachedRolePolicies", request).await.or_missing()?;
-    let policies = answer.and_then(|answer| answer.attached_policies).unwrap_or_default();
-    Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
+    let (mut arns, mut marker) = (vec![], None);
+    loop {
+        let list = || cx.iam.list_attached_role_policies().role_name(role);
+        let request = || list().set_marker(marker.clone()).send();
+        let page = cx.call("iam:ListAttachedRolePolicies", request).await.or_missing()?;
+        let Some(page) = page else { return Ok(arns) };
+        let policies = page.attached_policies.unwrap_or_default().into_iter();
+        arns.extend(policies.filter_map(|policy| policy.policy_arn));
+        marker = page.marker.filter(|_| page.is_truncated);
+        if marker.is_none() {
+            return Ok(arns);
+        }
+    }
 }
 
 async fn policy_names(cx: &Aws, role: &str) -> Result<Vec<String>> {
-    let request = || cx.iam.list_role_policies().role_name(role).send();
-    let answer = cx.call("iam:ListRolePolicies", request).await.or_missing()?;
-    Ok(answer.map(|answer| answer.policy_names).unwrap_or_default())
+    let (mut names, mut marker) = (vec![], None);
+    loop {
+        let list = || cx.iam.list_role_policies().role_name(role);
+        let request = || list().set_marker(marker.clone()).send();
+        let page = cx.call("iam:ListRolePolicies", request).await.or_missing()?;
+        let Some(page) = page else { return Ok(names) };
+        names.extend(page.policy_names);
+        marker = page.marker.filter(|_| page.is_truncated);
+        if marker.is_none() {
+            return Ok(names);
+        }
+    }
 }
 
 async fn policies(cx: &Aws, role: &str) -> Result<BTreeMap<String, Value>> {
@@ -158,11 +177,11 @@ impl Resource<Aws> for Role {
             let request = request.assume_role_policy_document(self.trust.to_string());
             request.set_tags(Some(tags.clone())).send()
         };
-        let created = match cx.call("iam:CreateRole", request).await {
-            Err(failure) if failure.is("EntityAlreadyExists") => {
-                return adopt(self, cx, failure).await;
-            }
-            result => result?,
+        let make = || cx.call("iam:CreateRole", request);
+        let exists = |failure: &Failure| failure.is("EntityAlreadyExists");
+        let created = match make_or_adopt(make, exists, || adopt(self, cx)).await? {
+            Made::Adopted(arn) => return Ok(arn),
+            Made::New(created) => created,
         };
         for (name, policy) in &self.policies {
             self.put_policy(cx, name, policy).await?;

@@ -1,10 +1,11 @@
 //! The API's stage: which deployment of its routes is served, and how fast.
 
+use super::rest_api::busy_or_gone;
 use super::{ApiId, Aws, outputs, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Resource, Value, note};
 use crate::env::Tags;
-use crate::retry::look_then_make;
+use crate::retry::{Made, look_then_make, make_or_adopt};
 use anyhow::Result;
 use aws_sdk_apigateway::types::{MethodSetting, Op, PatchOperation};
 use serde::Serialize;
@@ -90,6 +91,24 @@ impl Stage {
             Ok(made.id.unwrap_or_default())
         };
         look_then_make(look, make).await
+    }
+
+    /// The settings come in a second call: until it is through, the stage has no limits. The key
+    /// that opens it is bound later, so nobody can use that.
+    async fn make(&self, cx: &Aws, api: &str) -> Result<StageName> {
+        let deployment = self.deployment(cx, api).await?;
+        let request = || {
+            let request = cx.apigateway.create_stage().rest_api_id(api).stage_name(&self.name);
+            let request = request.deployment_id(&deployment);
+            request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
+        };
+        let make = || cx.call_new("apigateway:CreateStage", request);
+        let exists = |failure: &Failure| failure.is("ConflictException");
+        if let Made::Adopted(name) = make_or_adopt(make, exists, || super::adopt(self, cx)).await? {
+            return Ok(name);
+        }
+        self.configure(cx, api, &deployment, &BTreeMap::new()).await?;
+        Ok(StageName(self.name.clone()))
     }
 
     /// Sets what CreateStage can't, removes what isn't wanted, and moves the stage to a deployment.
@@ -178,31 +197,19 @@ impl Resource<Aws> for Stage {
         }))
     }
 
-    /// The settings come in a second call: until it is through, the stage has no limits. The key
-    /// that opens it is bound later, so nobody can use that.
     async fn create(&self, cx: &Aws) -> Result<StageName> {
         let api = self.api.get()?.as_str();
-        let deployment = self.deployment(cx, api).await?;
-        let request = || {
-            let request = cx.apigateway.create_stage().rest_api_id(api).stage_name(&self.name);
-            let request = request.deployment_id(&deployment);
-            request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
-        };
-        match cx.call_new("apigateway:CreateStage", request).await {
-            Err(failure) if failure.is("ConflictException") => {
-                return super::adopt(self, cx, failure).await;
-            }
-            result => result?,
-        };
-        self.configure(cx, api, &deployment, &BTreeMap::new()).await?;
-        Ok(StageName(self.name.clone()))
+        busy_or_gone(cx, api, self.make(cx, api).await).await
     }
 
     async fn update(&self, cx: &Aws, live: &Live<Self, StageName>) -> Result<StageName> {
         let api = self.api.get()?.as_str();
-        let deployment = self.deployment(cx, api).await?;
-        self.configure(cx, api, &deployment, &live.props.throttling).await?;
-        self.prune(cx, api, &deployment).await?;
+        let change = async {
+            let deployment = self.deployment(cx, api).await?;
+            self.configure(cx, api, &deployment, &live.props.throttling).await?;
+            self.prune(cx, api, &deployment).await
+        };
+        busy_or_gone(cx, api, change.await).await?;
         Ok(live.output.clone())
     }
 

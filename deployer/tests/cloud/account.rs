@@ -86,7 +86,7 @@ impl Account {
 
     pub async fn aws_of(&self, stage: &str) -> Aws {
         let (endpoint, access_key) = (local().endpoint.clone(), self.id.clone());
-        let local = Some(Local { endpoint, access_key });
+        let local = Some(Local { endpoint, access_key, secret_key: "test".to_owned() });
         let region = Some(REGION.to_owned());
         Aws::connect(&Access { local, region, ..Access::default() }, APP, stage).await.unwrap()
     }

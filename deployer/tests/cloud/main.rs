@@ -10,8 +10,11 @@ mod account;
 mod inventory;
 mod local;
 mod packages;
+mod report;
 mod wire;
+mod world;
 
+mod broken;
 mod destroy;
 mod drift;
 mod foreign;

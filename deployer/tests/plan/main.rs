@@ -22,7 +22,11 @@ use std::sync::Arc;
 
 /// Connected to a world in memory, whatever this machine's environment says.
 async fn connect(world: &Value) -> Aws {
-    let local = Local { endpoint: "http://aws.invalid".to_owned(), access_key: "test".to_owned() };
+    let local = Local {
+        endpoint: "http://aws.invalid".to_owned(),
+        access_key: "test".to_owned(),
+        secret_key: "test".to_owned(),
+    };
     let access = Access {
         region: Some(world::REGION.to_owned()),
         local: Some(local),

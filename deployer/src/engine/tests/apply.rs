@@ -185,6 +185,7 @@ impl Observer for Ears {
             Event::Started => "started",
             Event::Note(_) => "note",
             Event::Done(_) => "done",
+            Event::Stopped => "stopped",
             Event::Failed(_) => "failed",
         };
         self.0.lock().unwrap().entry(node).or_default().push(word);

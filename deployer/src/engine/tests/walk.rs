@@ -179,6 +179,7 @@ impl Observer for Ears {
             Event::Started => "started".to_owned(),
             Event::Note(text) => format!("note: {text}"),
             Event::Done(_) => "done".to_owned(),
+            Event::Stopped => "stopped".to_owned(),
             Event::Failed(error) => format!("failed: {error}"),
         };
         self.0.lock().unwrap().push((node, text));

@@ -1,0 +1,182 @@
+//! AWS's errors in one shape, whatever the service and its protocol.
+
+use crate::engine::{Secret, Stopped};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+use std::error::Error;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// One failed request, in the same shape for every service.
+#[derive(Clone, Debug, Default)]
+pub struct Failure {
+    /// `lambda:CreateFunction`.
+    pub op: &'static str,
+    /// AWS's name for it: `AccessDenied`. None when no answer came.
+    pub code: Option<String>,
+    pub message: String,
+    pub status: Option<u16>,
+    pub request_id: Option<String>,
+    /// How long AWS asks to wait. The SDK doesn't look at this header.
+    pub retry_after: Option<Duration>,
+    /// True when AWS may have done what was asked: no answer, or a 5xx.
+    pub ambiguous: bool,
+    /// True when the run was asked to stop, and so nothing was sent.
+    pub stopped: bool,
+}
+
+impl Failure {
+    /// What a request that was not sent ends with.
+    pub fn stopped(op: &'static str) -> Self {
+        Self { op, message: Stopped.to_string(), stopped: true, ..Self::default() }
+    }
+
+    /// From what the SDK says. AWS may repeat what it was sent; `secrets` are not repeated here.
+    pub fn new<E>(op: &'static str, error: &SdkError<E, HttpResponse>, secrets: &Secrets) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let raw = error.raw_response();
+        let status = raw.map(|raw| raw.status().as_u16());
+        let header = |name| raw.and_then(|raw| raw.headers().get(name));
+        let code = error.code().filter(|code| !code.is_empty());
+        let message = match error.message() {
+            Some(message) if !message.is_empty() => message.to_owned(),
+            _ if status.is_some() => format!("HTTP {}", status.unwrap_or_default()),
+            _ => chain(error),
+        };
+        let sent = !matches!(error, SdkError::ConstructionFailure(_));
+        Self {
+            op,
+            code: code.map(ToOwned::to_owned),
+            message: secrets.redact(message.trim()).chars().take(600).collect(),
+            status,
+            request_id: error.request_id().map(ToOwned::to_owned),
+            retry_after: header("retry-after")
+                .and_then(|seconds| seconds.parse().ok())
+                .map(|seconds: u64| Duration::from_secs(seconds.min(3_600))),
+            ambiguous: sent
+                && !lacks_credentials(error)
+                && status.is_none_or(|status| status >= 500),
+            stopped: false,
+        }
+    }
+
+    pub fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
+    pub fn says(&self, text: &str) -> bool {
+        self.message.contains(text)
+    }
+
+    /// The credentials were good once. Nothing else can be done with them.
+    pub fn is_expired(&self) -> bool {
+        let codes = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
+        self.code.as_deref().is_some_and(|code| codes.contains(&code))
+    }
+
+    /// What was asked for isn't there. Services name it differently; S3's HEAD has no body at all.
+    pub fn is_missing(&self) -> bool {
+        const NAMES: [&str; 9] = [
+            "NotFound",
+            "NotFoundException",
+            "NoSuchEntity",
+            "NoSuchBucket",
+            "NoSuchKey",
+            "NoSuchBucketPolicy",
+            "NoSuchPublicAccessBlockConfiguration",
+            "ParameterNotFound",
+            "ResourceNotFoundException",
+        ];
+        match &self.code {
+            Some(code) => NAMES.contains(&code.as_str()),
+            None => self.status == Some(404),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}: ", self.op)?;
+        if let Some(code) = &self.code {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.stopped.then_some(&Stopped)
+    }
+}
+
+/// Values that no error may repeat, whatever AWS says.
+#[derive(Default)]
+pub struct Secrets(Mutex<Vec<Secret>>);
+
+impl Secrets {
+    /// From now on this value is shown as a hash. Very short ones are words like any other.
+    pub fn keep(&self, secret: &Secret) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if secret.reveal().len() >= 8 && !kept.contains(secret) {
+            kept.push(secret.clone());
+        }
+    }
+
+    fn redact(&self, text: &str) -> String {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().fold(text.to_owned(), |text, secret| {
+            text.replace(secret.reveal(), &secret.to_string())
+        })
+    }
+}
+
+/// For calls where "it isn't there" is an answer and not a failure.
+pub trait Missing<T> {
+    /// `None` when AWS says that it isn't there.
+    fn or_missing(self) -> Result<Option<T>, Failure>;
+}
+
+impl<T> Missing<T> for Result<T, Failure> {
+    fn or_missing(self) -> Result<Option<T>, Failure> {
+        match self {
+            Ok(found) => Ok(Some(found)),
+            Err(failure) if failure.is_missing() => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// Nothing was sent then, and asking again finds no credentials either.
+fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
+    use CredentialsError::{CredentialsNotLoaded, InvalidConfiguration};
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.any(|cause| {
+        let cause = cause.downcast_ref();
+        matches!(cause, Some(CredentialsNotLoaded(_) | InvalidConfiguration(_)))
+    })
+}
+
+/// An error and its causes; the SDK's own Display tells only the outermost, "dispatch failure".
+fn chain(error: &dyn Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !parts.last().is_some_and(|last| last.contains(&text)) {
+            parts.push(text);
+        }
+        next = error.source();
+    }
+    parts.join(": ")
+}
