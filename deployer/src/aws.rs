@@ -268,7 +268,7 @@ impl Failure {
         Self {
             op,
             code: code.map(ToOwned::to_owned),
-            message: message.trim().chars().take(600).collect(),
+            message: without_echo(&message).chars().take(600).collect(),
             status,
             request_id: error.request_id().map(ToOwned::to_owned),
             retry_after: header("retry-after")
@@ -350,6 +350,12 @@ fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
+/// Without what Lambda repeats of a function's environment, and the SDK of a request's body.
+fn without_echo(message: &str) -> &str {
+    let echoes = ["String measured", " to request `Request"];
+    echoes.iter().fold(message, |kept, echo| kept.split(echo).next().unwrap_or(kept)).trim()
+}
+
 /// An error and its causes; the SDK's own Display tells only the outermost, "dispatch failure".
 fn chain(error: &dyn Error) -> String {
     let mut parts: Vec<String> = Vec::new();
@@ -383,3 +389,6 @@ pub fn random_key() -> Result<Secret> {
     }
     Ok(Secret::new(key))
 }
+
+#[cfg(test)]
+mod tests;
