@@ -2,6 +2,7 @@
 //!
 //! Results (plans, outputs, JSON) go to stdout; progress, prompts, warnings and errors to stderr.
 
+mod advice;
 mod deploy;
 mod destroy;
 mod explain;
