@@ -53,7 +53,7 @@ impl Failure {
         Self {
             op,
             code: code.map(ToOwned::to_owned),
-            message: secrets.redact(message.trim()).chars().take(600).collect(),
+            message: secrets.redact(without_echo(&message)).chars().take(600).collect(),
             status,
             request_id: error.request_id().map(ToOwned::to_owned),
             retry_after: header("retry-after")
@@ -61,7 +61,9 @@ impl Failure {
                 .map(|seconds: u64| Duration::from_secs(seconds.min(3_600))),
             ambiguous: sent
                 && !lacks_credentials(error)
-                && status.is_none_or(|status| status >= 500),
+                && (status.is_none_or(|status| status >= 500)
+                    // It broke off after its head.
+                    || matches!(error, SdkError::ResponseError(_))),
             stopped: false,
         }
     }
@@ -167,6 +169,12 @@ fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
+/// Without what Lambda repeats of a function's environment, and the SDK of a request's body.
+fn without_echo(message: &str) -> &str {
+    let echoes = ["String measured", " to request `Request"];
+    echoes.iter().fold(message, |kept, echo| kept.split(echo).next().unwrap_or(kept)).trim()
+}
+
 /// An error and its causes; the SDK's own Display tells only the outermost, "dispatch failure".
 fn chain(error: &dyn Error) -> String {
     let mut parts: Vec<String> = Vec::new();
@@ -180,3 +188,6 @@ fn chain(error: &dyn Error) -> String {
     }
     parts.join(": ")
 }
+
+#[cfg(test)]
+mod tests;

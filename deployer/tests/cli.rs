@@ -241,8 +241,7 @@ fn credentials_that_aws_does_not_take_are_told() {
             status,
             &format!(
                 "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>\
-             <Message>{message}</Message></Error>\
-             <RequestId>a-request-id</RequestId></ErrorResponse>"
+             <Message>{message}</Message></Error></ErrorResponse>"
             ),
         );
         Shell::with_packages(&[&SOMEBODY[..], &[("AWS_ENDPOINT_URL", &sts)]].concat()).run("plan")
@@ -285,7 +284,7 @@ fn aws_that_tells(asked: std::sync::mpsc::Sender<String>, status: u16, body: &st
     let length = body.len();
     let answer = format!(
         "HTTP/1.1 {status} Said\r\ncontent-type: text/xml\r\ncontent-length: {length}\r\n\
-         connection: close\r\n\r\n{body}"
+         x-amzn-requestid: a-request-id\r\nconnection: close\r\n\r\n{body}"
     );
     std::thread::spawn(move || {
         for client in listener.incoming() {

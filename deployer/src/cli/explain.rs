@@ -1,5 +1,6 @@
 //! Errors, for people: what was being done, what AWS said, the likely cause, the next command.
 
+use super::advice;
 use super::screen::{BAD, DIM, paint, say};
 use super::{Common, Exit};
 use crate::aws::{Failure, NoRegion};
@@ -64,7 +65,9 @@ pub fn print(error: &Error, common: &Common) {
         let mut seen = Vec::new();
         for failure in failures {
             let key = failure.chain().find_map(<dyn std::error::Error>::downcast_ref::<Failure>);
-            let key = key.map(|failure| (failure.code.clone(), failure.message.clone()));
+            // S3 refuses everything in the same words: only the cause tells which right is missing.
+            let cause = |failure| advice::advise(failure, common).0;
+            let key = key.map(|f| (f.code.clone(), f.message.clone(), cause(f)));
             if key.is_none() || !seen.contains(&key) {
                 one(failure, common);
                 seen.push(key);
@@ -87,12 +90,16 @@ fn one(error: &Error, common: &Common) {
     let doing = if parts.is_empty() { "asking AWS".to_owned() } else { parts.join(": ") };
     say(format!("{} {doing}", paint(BAD, "error:")));
     if let Some(failure) = failure {
-        // Without a status it wasn't AWS that spoke, and the SDK tells all that it tried.
         match failure.status {
             Some(_) => say(format!("  aws said: {failure}")),
+            // It is the SDK that speaks then, and in further lines it lists all that it tried.
             None => {
                 let text = failure.to_string();
-                say(format!("  {}", text.lines().next().unwrap_or_default()));
+                let first = text.lines().next().unwrap_or_default();
+                say(format!(
+                    "  aws said nothing: {}",
+                    first.trim_end_matches("Attempted:").trim_end()
+                ));
             }
         }
     }
@@ -139,64 +146,8 @@ fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (String,
     if error.is::<Unpackaged>() {
         return owned("they were never made, or not all of them", "cargo xtask package");
     }
-    failure.map_or_else(Default::default, |failure| of_aws(failure, common))
+    failure.map_or_else(Default::default, |failure| advice::advise(failure, common))
 }
 
-fn of_aws(failure: &Failure, common: &Common) -> (String, String) {
-    let owned = |cause: &str, next: &str| (cause.to_owned(), next.to_owned());
-    let is = |codes: &[&str]| failure.code.as_deref().is_some_and(|code| codes.contains(&code));
-    let says = |texts: &[&str]| texts.iter().any(|text| failure.says(text));
-    if is(&["ExpiredToken", "ExpiredTokenException", "RequestExpired"])
-        || says(&["SSO token", "token has expired"])
-    {
-        return owned(
-            "the credentials have expired",
-            "aws sso login, or renew them as you got them; then run again",
-        );
-    }
-    // Before what follows: it comes as SignatureDoesNotMatch.
-    if is(&["RequestTimeTooSkewed"]) || says(&["Signature expired", "not yet current"]) {
-        return owned("this machine's clock is wrong", "set the clock and run again");
-    }
-    if is(&[
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "InvalidAccessKeyId",
-        "SignatureDoesNotMatch",
-        "InvalidSignatureException",
-    ]) {
-        return owned(
-            "the access key or its secret is wrong, or the region isn't enabled in the account",
-            "check AWS_ACCESS_KEY_ID and AWS_PROFILE; `aws sts get-caller-identity` must work",
-        );
-    }
-    if is(&["AccessDenied", "AccessDeniedException", "UnauthorizedException"]) {
-        // AWS names the right itself, and it may be another than the operation: iam:PassRole.
-        let named = failure.message.split("not authorized to perform: ").nth(1);
-        let named = named.and_then(|rest| rest.split_whitespace().next());
-        let cause = format!("the credentials lack the right {}", named.unwrap_or(failure.op));
-        return (cause, "have it added to the role or user, and run again".to_owned());
-    }
-    if is(&["LimitExceededException", "LimitExceeded"]) {
-        return owned(
-            "the account is full of these",
-            "delete some, or ask AWS for a higher quota; then run again",
-        );
-    }
-    if failure.status.is_none() {
-        if says(&["no providers in chain", "credentials", "the credential provider"]) {
-            return owned(
-                "no credentials were found",
-                "aws configure, aws sso login, or AWS_PROFILE; for no AWS at all: --local",
-            );
-        }
-        let cause =
-            "nothing answers at the endpoint: no network, a proxy, or a wrong AWS_ENDPOINT_URL";
-        let next = match common.local {
-            true => "cargo xtask local up",
-            false => "see that the network works, and run again",
-        };
-        return owned(cause, next);
-    }
-    owned("", "run it again; if it stays, look the request up with its id")
-}
+#[cfg(test)]
+mod tests;

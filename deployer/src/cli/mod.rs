@@ -2,6 +2,7 @@
 //!
 //! Results (plans, outputs, JSON) go to stdout; progress, prompts, warnings and errors to stderr.
 
+mod advice;
 mod deploy;
 mod destroy;
 mod explain;
@@ -97,6 +98,9 @@ pub struct Common {
     /// Colours; auto means on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub color: Color,
+    /// What was typed, so that it can be told to be typed again.
+    #[arg(skip)]
+    pub verb: &'static str,
     /// Set by programs that run this one inside themselves: tests.
     #[arg(skip)]
     pub access: Access,
@@ -170,6 +174,22 @@ enum Verb {
     Completions { shell: clap_complete::Shell },
 }
 
+impl Verb {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => "plan",
+            Self::Deploy(_) => "deploy",
+            Self::Destroy(_) => "destroy",
+            Self::SmokeTest(_) => "smoke-test",
+            Self::Status => "status",
+            Self::Outputs => "outputs",
+            Self::Key(key::Verb::Show) => "key show",
+            Self::Graph => "graph",
+            Self::Completions { .. } => "completions",
+        }
+    }
+}
+
 /// Parses, runs, and says how it ended. Everything that can go wrong is printed in here. `access`
 /// is the way to AWS where the arguments don't say otherwise.
 pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Access) -> Exit {
@@ -182,6 +202,7 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         }
     };
     cli.common.access = access;
+    cli.common.verb = cli.verb.name();
     let common = &cli.common;
     screen::choose_colors(common.color);
     let result = match &cli.verb {

@@ -7,7 +7,8 @@ use crate::engine::{Foreign, Live, Owned, Owner, Resource};
 use crate::env::Tags;
 use crate::lease;
 use crate::retry::{Made, make_or_adopt};
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
+use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier,
     PublicAccessBlockConfiguration, Tag,
@@ -180,8 +181,16 @@ async fn remove(cx: &Aws, bucket: &str, objects: Vec<ObjectIdentifier>) -> Resul
     let answer = cx.call("s3:DeleteObject", request).await?;
     // S3 answers 200 and lists what it didn't delete.
     if let Some(error) = answer.errors().first() {
-        let text = |value: Option<&str>| value.unwrap_or("?").to_owned();
-        bail!("{} was not deleted: {}", text(error.key()), text(error.message()));
+        let failure = Failure {
+            op: "s3:DeleteObject",
+            code: error.code().map(ToOwned::to_owned),
+            message: error.message().unwrap_or_default().to_owned(),
+            status: Some(200),
+            request_id: answer.request_id().map(ToOwned::to_owned),
+            ..Failure::default()
+        };
+        let key = error.key().unwrap_or_default().to_owned();
+        return Err(Error::new(failure).context(format!("object {key} was not deleted")));
     }
     Ok(())
 }
@@ -270,12 +279,8 @@ impl Resource<Aws> for Bucket {
         let account = &cx.env.account;
         let head = || cx.s3.head_bucket().bucket(&name).expected_bucket_owner(account).send();
         // Here 403 is a failure: what can't be looked at can't be said to be gone.
-        match cx.call("s3:ListBucket", head).await.or_missing() {
-            Ok(None) => return Ok(vec![]),
-            Err(failure) if failure.status == Some(403) => {
-                bail!("{name} is not in account {account}, or s3:ListBucket is denied");
-            }
-            result => drop(result?),
+        if cx.call("s3:ListBucket", head).await.or_missing()?.is_none() {
+            return Ok(vec![]);
         }
         let ours = owner(&cx.env, &tags(cx, &name).await?) == Owner::Ours;
         Ok(ours.then(|| Owned { id: name.clone(), name }).into_iter().collect())

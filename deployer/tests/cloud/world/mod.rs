@@ -227,7 +227,7 @@ impl World {
             Verdict::Kill => return self.die().await,
             Verdict::Doom | Verdict::Then(_) => unreachable!("only after it was served"),
         }
-        let mut response = self.forward(sent).await?;
+        let mut response = self.forward(&request, sent).await?;
         let now = self.now(run);
         if request.name == "s3:PutObject" && response.status < 300 {
             self.state(|state| state.written.insert(request.path.clone(), now));
@@ -245,7 +245,7 @@ impl World {
                 self.state(|state| state.doomed = true);
                 Ok(response)
             }
-            Verdict::Then(also) => self.forward(also).await.map(|_| response),
+            Verdict::Then(also) => self.forward(&request, also).await.map(|_| response),
         }
     }
 
@@ -273,11 +273,28 @@ impl World {
         std::future::pending().await
     }
 
-    /// Meanwhile time stands still: the runtime doesn't jump while a blocking task is at work.
-    async fn forward(&self, request: HttpRequest) -> Result<Response, ConnectorError> {
-        let real = self.0.real.clone();
-        let outside = move || OUTSIDE.block_on(async move { Response::of(real.call(request).await?).await });
-        tokio::task::spawn_blocking(outside).await.unwrap()
+    /// Meanwhile time stands still: the runtime doesn't jump while a blocking task is at work. The
+    /// local cloud prepares functions in its own time, so for that this waits; see `fault::Busy`.
+    async fn forward(
+        &self,
+        request: &Request,
+        sent: HttpRequest,
+    ) -> Result<Response, ConnectorError> {
+        let (real, function) = (self.0.real.clone(), request.name == "lambda:GetFunction");
+        let outside = async move {
+            loop {
+                let again = if function { sent.try_clone() } else { None };
+                let Some(again) = again else {
+                    return Response::of(real.call(sent).await?).await;
+                };
+                let answer = Response::of(real.call(again).await?).await?;
+                let config = &answer.json()["Configuration"];
+                if config["State"] != "Pending" && config["LastUpdateStatus"] != "InProgress" {
+                    return Ok(answer);
+                }
+            }
+        };
+        tokio::task::spawn_blocking(|| OUTSIDE.block_on(outside)).await.unwrap()
     }
 }
 
