@@ -228,7 +228,7 @@ async fn wait(
 /// True when this run has made it.
 async fn make_bucket(aws: &Aws) -> Result<bool> {
     let bucket = Bucket::private(aws.env.bucket(), &aws.env.partition);
-    bucket.make(aws).await.context("creating the bucket that holds the lease on the stage")
+    bucket.make(aws).await.context("taking the lease on the stage, for which its bucket is made")
 }
 
 async fn put(aws: &Aws, record: &Record, etag: Option<&str>) -> Result<String, Failure> {

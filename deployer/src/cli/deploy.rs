@@ -126,7 +126,10 @@ impl Deploy<'_> {
         if !report.complete() {
             return Ok(tell(&report, common, "deploy"));
         }
-        listed(common, aws, &report).await?;
+        match listed(common, aws, &report).await {
+            Err(_) if aws.stop().asked() => {} // all is done, and somebody is in a hurry
+            result => result?,
+        }
         if !common.quiet {
             let done = count(report.done.len(), "resource");
             say(paint(GOOD, format!("deployed: {done} in {}", time(self.started.elapsed()))));

@@ -92,9 +92,12 @@ async fn carry_out(
         Ok(left) => left,
         Err(error) => {
             receipt(common, &report.done, &[]);
-            explain::print(&error, common);
+            if !aws.stop().asked() {
+                explain::print(&error, common);
+            }
             say("all was deleted, but AWS could not be asked again; run destroy again to be sure");
-            return Ok(Exit::PartlyDone);
+            let stopped = aws.stop().asked();
+            return Ok(if stopped { Exit::Interrupted } else { Exit::PartlyDone });
         }
     };
     receipt(common, &report.done, &left);

@@ -45,7 +45,8 @@ pub enum Exit {
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done · 1 failed · 2 differences (only with --detailed-exitcode) · 3 partly done, run again
-  4 another run has the stage · 5 smoke test failed · 6 preflight failed, nothing was changed · 64 usage · 130 interrupted";
+  4 another run has the stage · 5 smoke test failed · 6 preflight failed, nothing was changed
+  64 usage · 130 interrupted";
 
 /// States the stack in Rust, shows the difference to AWS, and makes it so.
 #[derive(Debug, Parser)]

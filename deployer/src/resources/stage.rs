@@ -1,9 +1,9 @@
 //! The API's stage: which deployment of its routes is served, and how fast.
 
 use super::rest_api::busy_or_gone;
-use super::{ApiId, Aws, outputs, owner};
+use super::{ApiId, Aws, gone, outputs, owner};
 use crate::aws::{Failure, Missing};
-use crate::engine::{Live, Resource, Value, note};
+use crate::engine::{Live, Resource, Value};
 use crate::env::Tags;
 use crate::retry::{Made, look_then_make, make_or_adopt};
 use anyhow::Result;
@@ -24,6 +24,8 @@ pub struct Stage {
     pub deployment: String,
     /// By method, as method settings name it: [`EVERYTHING`], or `~1health/GET`.
     pub throttling: BTreeMap<String, Throttle>,
+    /// Deployments, by id, that no stage serves any more. We want none.
+    pub unserved: Vec<String>,
 }
 
 /// A limit over all callers.
@@ -64,11 +66,23 @@ async fn deployments(cx: &Aws, api: &str) -> Result<Vec<Deployment>> {
     }
 }
 
+/// Which of these no stage serves, whosever it is.
+async fn unserved(cx: &Aws, api: &str, deployments: &[Deployment]) -> Result<Vec<String>> {
+    if deployments.len() < 2 {
+        return Ok(vec![]); // it is the stage's own
+    }
+    let request = || cx.apigateway.get_stages().rest_api_id(api).send();
+    let answer = cx.call("apigateway:GetStages", request).await.or_missing()?;
+    let stages = answer.and_then(|answer| answer.item).unwrap_or_default();
+    let served = |id: &str| stages.iter().any(|stage| stage.deployment_id() == Some(id));
+    Ok(deployments.iter().map(|d| d.id.clone()).filter(|id| !served(id)).collect())
+}
+
 impl Stage {
     /// A stage with one limit for everything.
     pub fn limited(name: String, api: Value<ApiId>, deployment: String, limit: Throttle) -> Self {
         let throttling = BTreeMap::from([(EVERYTHING.to_owned(), limit)]);
-        Self { api, name, deployment, throttling }
+        Self { api, name, deployment, throttling, unserved: vec![] }
     }
 
     fn description(&self) -> String {
@@ -139,21 +153,12 @@ impl Stage {
         cx.call_new("apigateway:UpdateStage", request).await.map(drop)
     }
 
-    /// Deletes the deployments that are served no more.
-    async fn prune(&self, cx: &Aws, api: &str, keep: &str) -> Result<()> {
-        for Deployment { id, .. } in deployments(cx, api).await? {
-            if id == keep {
-                continue;
-            }
+    /// Deletes the deployments that no stage serves any more.
+    async fn prune(&self, cx: &Aws, api: &str) -> Result<()> {
+        for id in unserved(cx, api, &deployments(cx, api).await?).await? {
             let request =
                 || cx.apigateway.delete_deployment().rest_api_id(api).deployment_id(&id).send();
-            match cx.call("apigateway:DeleteDeployment", request).await.or_missing() {
-                // A stage that isn't ours serves it.
-                Err(failure) if failure.says("Active stages") => {
-                    note(&format!("deployment {id} is in use by another stage of the API"));
-                }
-                result => drop(result?),
-            }
+            gone(cx.call("apigateway:DeleteDeployment", request).await)?;
         }
         Ok(())
     }
@@ -193,6 +198,7 @@ impl Resource<Aws> for Stage {
                 name: self.name.clone(),
                 deployment: hash.map_or_else(|| format!("not ours ({served})"), ToOwned::to_owned),
                 throttling: stage.method_settings().into_iter().flatten().map(throttle).collect(),
+                unserved: unserved(cx, api.as_str(), &deployments).await?,
             },
         }))
     }
@@ -207,7 +213,7 @@ impl Resource<Aws> for Stage {
         let change = async {
             let deployment = self.deployment(cx, api).await?;
             self.configure(cx, api, &deployment, &live.props.throttling).await?;
-            self.prune(cx, api, &deployment).await
+            self.prune(cx, api).await
         };
         busy_or_gone(cx, api, change.await).await?;
         Ok(live.output.clone())

@@ -1,14 +1,17 @@
 //! Every request of a deploy, an update and a destroy broken in turn, in every way: the next run
 //! finishes the job, with one of everything, and a destroy leaves nothing.
 
-use crate::account::Account;
+use crate::account::{Account, Ran};
 use crate::drift::change_everything;
 use crate::report::{block_on, each, report};
 use crate::world::fault::{At, Break, EachOnce};
 use crate::world::{KILLED, World, is_write};
+use deployer::engine::Stop;
+use deployer::lease;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// From one state of a stage to another.
 #[derive(Clone, Copy)]
@@ -40,6 +43,21 @@ fn drifted() -> Account {
 
 fn things(account: &Account) -> Vec<String> {
     block_on(account.inventory())
+}
+
+/// A run that finds a lease kept waits longer.
+const LAPSED: Duration = Duration::from_secs(20);
+
+fn all_done(ran: &Ran) -> bool {
+    ran.err.contains("all was deleted")
+}
+
+impl Ran {
+    /// Ends like this, and lists what remains to be done.
+    #[track_caller]
+    fn ends_with_rest(self, code: i32) -> Self {
+        self.ends(code).says("run ").says(" again to finish")
+    }
 }
 
 impl Journey {
@@ -75,18 +93,40 @@ impl Journey {
             points.push((op.as_str(), *k));
         }
         let converged = each(&points, |&(op, k)| {
-            let (account, fired) = ((self.before)(), Arc::new(AtomicUsize::new(0)));
-            let world = World::of(&account).with(At::new(op, k, how, &fired));
-            let ran = world.run(&account, self.line);
+            let (account, fired, stop) = ((self.before)(), Arc::default(), Stop::default());
+            let at = At::new(op, k, how, &stop, &fired);
+            let late = at.late.clone();
+            let world = World::of(&account).with(at);
+            let ran = world.run_until(&account, &[self.line], &stop).remove(0);
             // How often a waiting run looks is not the same each time.
             let missed = fired.load(Ordering::SeqCst) == 0;
             assert!(!missed || !is_write(op), "{op} was not asked for {k} times");
+            let last = late.lock().unwrap().iter().all(|request| request.contains(lease::KEY));
             match how {
-                Break::KillSent if !missed => drop(ran.ends(KILLED)),
-                Break::KillSent | Break::KillAnswered => {}
+                _ if missed => drop(ran.ends(0)),
+                Break::KillSent => drop(ran.ends(KILLED)),
+                Break::KillAnswered => assert!(ran.code == KILLED || last, "{ran:?}"),
+                // Nothing depends on the lease being given back.
+                Break::Expire if ran.code == 0 => assert!(op == "s3:PutObject" && last),
+                Break::Expire if ran.code == 1 => {
+                    drop(ran.says("taking the lease").says("the credentials have expired"));
+                }
+                Break::Expire if all_done(&ran) => drop(ran.says("run destroy again").ends(3)),
+                Break::Expire => drop(ran.says("the credentials have expired").ends_with_rest(3)),
+                Break::Interrupt if ran.code == 0 => {}
+                Break::Interrupt => {
+                    assert!(last, "new requests after Ctrl-C: {late:?}");
+                    match all_done(&ran) {
+                        true => drop(ran.ends(130)),
+                        false => drop(ran.ends_with_rest(130)),
+                    }
+                }
                 _ => drop(ran.ends(0)),
             }
+            let age = world.age();
             self.finish(&world, &account, &wanted);
+            let waited = world.age() - age;
+            assert!(how != Break::Interrupt || waited < LAPSED, "the lease was kept: {waited:?}");
         });
         report(&format!("{} {how:?}", self.name), points.len(), converged);
     }
@@ -134,6 +174,12 @@ cases! {
     destroy_cut_off_before_it_is_heard: DESTROY CutBefore;
     destroy_cut_off_before_an_answer: DESTROY LoseAnswer;
     destroy_unavailable: DESTROY Unavailable;
+    deploy_credentials_expired: DEPLOY Expire;
+    update_credentials_expired: UPDATE Expire;
+    destroy_credentials_expired: DESTROY Expire;
+    deploy_interrupted: DEPLOY Interrupt;
+    update_interrupted: UPDATE Interrupt;
+    destroy_interrupted: DESTROY Interrupt;
 }
 
 #[test]
@@ -143,23 +189,4 @@ fn every_read_fails_once() {
         journey.break_every_read(Break::LoseAnswer);
         journey.break_every_read(Break::Unavailable);
     }
-}
-
-#[test]
-fn zz_unbroken() {
-    let account = Account::new();
-    let world = World::of(&account);
-    let t = std::time::Instant::now();
-    let ran = world.run(&account, "deploy --yes -vv");
-    println!("{}\n{}\nexit {} real {:?} virtual {:?}", ran.out, ran.err, ran.code, t.elapsed(), world.age());
-    let n = world.requests();
-    println!("{} requests, {} writes", n.len(), n.iter().filter(|n| is_write(n)).count());
-    for line in ["plan", "smoke-test", "destroy --yes"] {
-        let t = std::time::Instant::now();
-        let ran = world.run(&account, line);
-        println!("{}\n{}\nexit {} real {:?} virtual {:?}", ran.out, ran.err, ran.code, t.elapsed(), world.age());
-    let n = world.requests();
-    println!("{} requests, {} writes", n.len(), n.iter().filter(|n| is_write(n)).count());
-    }
-    println!("{:?}", things(&account));
 }

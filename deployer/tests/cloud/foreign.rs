@@ -7,7 +7,7 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_sdk_ssm::types::ParameterType;
 use deployer::aws::Aws;
 
-/// Makes one, without tags.
+/// Makes one, without our tags.
 async fn make(kind: &str, aws: &Aws, account: &Account) {
     let env = &aws.env;
     match kind {
@@ -23,7 +23,7 @@ async fn make(kind: &str, aws: &Aws, account: &Account) {
         }
         "log group" => {
             let create = aws.logs.create_log_group().log_group_name(env.log_group("root"));
-            drop(create.send().await.unwrap());
+            drop(create.tags("team", "blue").send().await.unwrap());
         }
         "role" => {
             let create = aws.iam.create_role().role_name(env.role("root"));
@@ -71,7 +71,7 @@ async fn what_is_not_ours_is_refused_whatever_it_is() {
 
         let (ran, wire) = account.run_heard("deploy --yes");
         ran.ends(6)
-            .says(&format!("{kind} {name} exists and is not ours: it has no tags"))
+            .says(&format!("{kind} {name} exists and is not ours: it"))
             .says("ours would be app=ops-api managed-by=deployer stage=dev")
             .says("nothing was changed");
         wire.assert_no_writes();
@@ -96,6 +96,29 @@ async fn whose_it_is_is_said() {
     let ran = account.run("deploy --yes").ends(6);
     ran.says("its tags are app=ops-api managed-by=deployer stage=prod")
         .says("log group /aws/lambda/ops-api-dev-root exists and is not ours"); // all at once
+}
+
+/// Lambda makes such a group itself when a function writes before the group is there, or after.
+#[tokio::test]
+async fn a_log_group_that_lambda_made_is_taken_over_and_goes_with_the_stage() {
+    let account = Account::new();
+    let aws = account.aws().await;
+    let group = aws.env.log_group("root");
+    aws.logs.create_log_group().log_group_name(&group).send().await.unwrap();
+    account.run("plan").ends(0).says(&format!("~ log group {group}  to update"));
+    account.run("deploy --yes").ends(0);
+    account.assert_as_wanted();
+    account.run("destroy --yes").ends(0);
+
+    aws.logs.create_log_group().log_group_name(&group).send().await.unwrap();
+    account.run("destroy --yes").ends(0).says("deleted 1, remaining 0");
+    assert_eq!(account.inventory().await, Vec::<String>::new());
+
+    // But not where the function is somebody else's.
+    make("function", &aws, &account).await;
+    aws.logs.create_log_group().log_group_name(&group).send().await.unwrap();
+    let ran = account.run("deploy --yes").ends(6);
+    ran.says(&format!("log group {group} exists and is not ours: it has no tags"));
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod drift;
 mod foreign;
 mod interrupted;
 mod life;
+mod moods;
 mod release;
 mod saved_plan;
 mod secrets;

@@ -48,6 +48,7 @@ fn usage_plan(world: &mut Value) -> &mut Value {
 const DRIFTS: &[(&str, &str, Edit)] = &[
     ("log group", "retention_days", |w| w["log groups"][LOGS]["retentionInDays"] = json!(7)),
     ("log group", "retention_days", |w| w["log groups"][LOGS]["retentionInDays"] = Value::Null),
+    ("log group", "made_by_lambda", |w| w["log groups"][LOGS]["tags"] = json!({})),
     ("parameter", "value", |w| w["parameters"][VERSION]["Value"] = json!("0.9.0")),
     ("parameter", "type", |w| w["parameters"][SECRET]["Type"] = json!("String")),
     ("role", "trust.Version", |w| role(w)["trust"]["Version"] = json!("2008-10-17")),
@@ -113,6 +114,7 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
     }),
     ("stage", "deployment", |w| stage(w)["deploymentId"] = json!("dep0")),
     ("stage", "deployment", |w| w["apis"]["api1"]["deployments"]["dep1"] = json!("by hand")),
+    ("stage", "unserved", |w| w["apis"]["api1"]["deployments"]["dep0"] = json!("definition 00")),
     ("stage", r#"throttling["*/*"].rate"#, |w| {
         stage(w)["methodSettings"]["*/*"]["throttlingRateLimit"] = json!(1.0);
     }),

@@ -59,7 +59,7 @@ async fn what_has_our_names_and_not_our_tags_is_refused() {
     let world = deployed().await;
     let mut report = String::new();
     for (path, tags) in [
-        (&["log groups", "/aws/lambda/ops-api-dev-root"][..], json!({})),
+        (&["log groups", "/aws/lambda/ops-api-dev-root"][..], json!({ "team": "blue" })),
         (&["roles", "ops-api-dev-root-ap-southeast-2"], json!({ "team": "blue" })),
         (&["parameters", "/ops-api/dev/version"], json!({})),
         (&["parameters", "/ops-api/dev/api-key"], theirs.clone()),

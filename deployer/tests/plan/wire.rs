@@ -313,6 +313,10 @@ impl Wire {
                 let one = |(id, description)| json!({ "id": id, "description": description });
                 ok(&json!({ "item": deployments.into_iter().map(one).collect::<Vec<_>>() }))
             }
+            ["restapis", id, "stages"] => {
+                let stages = entries(&self.0["apis"][*id]["stages"]);
+                ok(&json!({ "item": stages.into_values().collect::<Vec<_>>() }))
+            }
             ["restapis", id, "stages", stage] => match &self.0["apis"][*id]["stages"][*stage] {
                 Value::Null => json_error(404, "NotFoundException"),
                 stage => ok(stage),

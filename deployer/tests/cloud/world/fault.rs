@@ -3,9 +3,10 @@
 
 use super::{Request, Response, refuse};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use deployer::engine::Stop;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -53,6 +54,10 @@ pub enum Break {
     LoseAnswer,
     /// `5XX`: AWS doesn't do it, and does not say whether it did.
     Unavailable,
+    /// From here on the credentials are too old.
+    Expire,
+    /// Somebody presses Ctrl-C while it is under way.
+    Interrupt,
 }
 
 /// Breaks the k-th request (from 1) of an operation.
@@ -60,12 +65,16 @@ pub struct At {
     op: String,
     left: usize,
     how: Break,
+    stop: Stop,
     fired: Arc<AtomicUsize>,
+    /// What is asked for afterwards.
+    pub late: Arc<Mutex<Vec<String>>>,
 }
 
 impl At {
-    pub fn new(op: &str, k: usize, how: Break, fired: &Arc<AtomicUsize>) -> Self {
-        Self { op: op.to_owned(), left: k, how, fired: fired.clone() }
+    pub fn new(op: &str, k: usize, how: Break, stop: &Stop, fired: &Arc<AtomicUsize>) -> Self {
+        let (stop, fired, late) = (stop.clone(), fired.clone(), Arc::default());
+        Self { op: op.to_owned(), left: k, how, stop, fired, late }
     }
 
     fn fire(&self, verdict: Verdict) -> Verdict {
@@ -76,6 +85,12 @@ impl At {
 
 impl Fault for At {
     fn before(&mut self, request: &Request, _: Duration) -> Verdict {
+        if self.left == 0 {
+            self.late.lock().unwrap().push(format!("{} {}", request.name, request.path));
+            if self.how == Break::Expire && request.service != "execute-api" {
+                return Verdict::Answer(expired(request));
+            }
+        }
         if request.name != self.op || self.left == 0 {
             return Verdict::Pass;
         }
@@ -83,6 +98,11 @@ impl Fault for At {
         match self.how {
             _ if self.left > 0 => Verdict::Pass,
             Break::CutBefore => self.fire(Verdict::Cut),
+            Break::Expire => self.fire(Verdict::Answer(expired(request))),
+            Break::Interrupt => {
+                self.stop.ask();
+                self.fire(Verdict::Pass)
+            }
             Break::Unavailable => {
                 let (code, text) = ("ServiceUnavailableException", "Please try again later.");
                 self.fire(Verdict::Answer(refuse(&request.service, 503, code, text)))
@@ -105,6 +125,11 @@ impl Fault for At {
             _ => Verdict::Cut,
         })
     }
+}
+
+fn expired(request: &Request) -> Response {
+    let text = "The security token included in the request is expired";
+    refuse(&request.service, 403, "ExpiredTokenException", text)
 }
 
 /// Every request of some kind is broken once.

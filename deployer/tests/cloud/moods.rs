@@ -1,0 +1,245 @@
+//! AWS's moods, one a test: each passes, or is told in time.
+
+use crate::account::Account;
+use crate::report::{block_on, each, report};
+use crate::world::fault::{
+    Always, At, Break, Busy, Ghosts, LostStatements, PagesOfOne, Propagation, Serial,
+    StaleLists, Tomb, Young,
+};
+use crate::world::{KILLED, World, is_write};
+use deployer::engine::Stop;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A whole life in a world of this mood: deployed, changed, looked at, destroyed. Gives the time on
+/// its clock when the deploy had ended.
+fn live(world: &World, account: &Account) -> Duration {
+    world.run(account, "deploy --yes").ends(0);
+    let deployed = world.age();
+    world.run(account, "plan --detailed-exitcode").ends(0);
+    world.run(account, "smoke-test").ends(0);
+    account.packages.change_code("root");
+    account.packages.change_commit("0123456789a");
+    world.run(account, "deploy --yes").ends(0);
+    world.run(account, "plan --detailed-exitcode").ends(0);
+    world.run(account, "smoke-test").ends(0);
+    world.run(account, "destroy --yes").ends(0).says("remaining 0");
+    assert_eq!(block_on(account.inventory()), Vec::<String>::new());
+    deployed
+}
+
+#[test]
+fn a_role_that_lambda_cannot_assume_for_half_a_minute() {
+    let account = Account::new();
+    let fault = Propagation::of(seconds(30));
+    let refused = fault.refused.clone();
+    let world = World::of(&account).with(fault);
+    let ran = world.run(&account, "deploy --yes").ends(0);
+    ran.says("waiting for IAM to tell Lambda of the role");
+    assert!(world.age() >= seconds(30) && world.age() < seconds(40), "{:?}", world.age());
+    live(&world, &account);
+    report("a role unknown to Lambda for 30 s", refused.load(Ordering::SeqCst), refused.load(Ordering::SeqCst));
+}
+
+#[test]
+fn functions_that_are_busy_for_ten_seconds_after_each_change() {
+    let account = Account::new();
+    let fault = Busy::of(seconds(10));
+    let refused = fault.refused.clone();
+    let world = World::of(&account).with(fault);
+    assert!(live(&world, &account) >= seconds(10));
+    // Killed right after a change, the next run finds it busy.
+    let (stop, fired) = (Stop::default(), Arc::default());
+    let at = At::new("lambda:CreateFunction", 1, Break::KillSent, &stop, &fired);
+    world.add(at);
+    world.run(&account, "deploy --yes").ends(KILLED);
+    live(&world, &account);
+    let refused = refused.load(Ordering::SeqCst).max(1);
+    report("functions busy for 10 s", refused, refused);
+}
+
+#[test]
+fn what_was_just_made_cannot_be_found_yet() {
+    let account = Account::new();
+    let fault = Young::of(seconds(5));
+    let refused = fault.refused.clone();
+    live(&World::of(&account).with(fault), &account);
+    let refused = refused.load(Ordering::SeqCst);
+    report("new things not found for 5 s", refused, refused);
+}
+
+#[test]
+fn a_statement_that_lambda_takes_and_loses() {
+    let account = Account::new();
+    let world = World::of(&account).with(LostStatements::default());
+    live(&world, &account);
+    report("AddPermission loses a statement", 3, 3);
+}
+
+#[test]
+fn names_that_were_just_deleted() {
+    let account = Account::new();
+    let fault = Tomb::of(seconds(30));
+    let refused = fault.refused.clone();
+    let world = World::of(&account).with(fault);
+    live(&world, &account);
+    live(&world, &account);
+    let refused = refused.load(Ordering::SeqCst);
+    report("names taken for 30 s after a delete", refused, refused);
+}
+
+#[test]
+fn lists_of_one_item_a_page() {
+    let account = Account::new();
+    account.run("deploy --yes --stage dev-2").ends(0);
+    let others = block_on(account.inventory());
+    let fault = PagesOfOne::default();
+    let pages = fault.pages.clone();
+    let world = World::of(&account).with(fault);
+    world.run(&account, "deploy --yes").ends(0);
+    world.run(&account, "deploy --yes").ends(0).says("nothing to do");
+    world.run(&account, "destroy --yes").ends(0).says("deleted 16, remaining 0");
+    assert_eq!(block_on(account.inventory()), others);
+    let pages = pages.load(Ordering::SeqCst);
+    report("one item a page", pages, pages);
+}
+
+/// The four things that AWS would make twice, each with its answer lost, or its run killed, while
+/// lists are ten seconds behind.
+#[test]
+fn lists_that_lag_make_nothing_twice() {
+    let unbroken = Account::new();
+    World::of(&unbroken).run(&unbroken, "deploy --yes").ends(0);
+    let wanted = block_on(unbroken.inventory());
+    let ops = ["CreateRestApi", "CreateApiKey", "CreateUsagePlan", "CreateDeployment"];
+    let breaks = [Break::LoseAnswer, Break::CutBefore, Break::KillSent, Break::KillAnswered];
+    let points: Vec<_> = ops.iter().flat_map(|op| breaks.map(|how| (*op, how))).collect();
+    let converged = each(&points, |(op, how)| {
+        let (account, stop, fired) = (Account::new(), Stop::default(), Arc::default());
+        let at = At::new(&format!("apigateway:{op}"), 1, *how, &stop, &fired);
+        let world = World::of(&account).with(StaleLists::by(seconds(10))).with(at);
+        let killed = matches!(how, Break::KillSent | Break::KillAnswered);
+        world.run(&account, "deploy --yes").ends(if killed { KILLED } else { 0 });
+        world.run(&account, "deploy --yes").ends(0);
+        world.run(&account, "plan --detailed-exitcode").ends(0);
+        assert_eq!(block_on(account.inventory()), wanted);
+        world.run(&account, "destroy --yes").ends(0).says("remaining 0");
+    });
+    report("lists 10 s behind", points.len(), converged);
+}
+
+#[test]
+fn a_log_group_that_comes_back() {
+    let account = Account::new();
+    let world = World::of(&account).with(Ghosts::default());
+    live(&world, &account);
+    report("a log group comes back", 3, 3);
+}
+
+/// AWS refuses the second of two changes that are made to one thing at a time.
+#[test]
+fn nothing_is_changed_twice_at_a_time() {
+    let account = Account::new();
+    let fault = Serial::default();
+    let refused = fault.refused.clone();
+    live(&World::of(&account).with(fault), &account);
+    assert_eq!(refused.load(Ordering::SeqCst), 0, "they would have been refused");
+}
+
+/// Says at once, and which limit it is.
+#[test]
+fn a_limit_that_is_reached() {
+    let limits = [
+        ("apigateway:CreateRestApi", 429, "LimitExceededException", "REST APIs"),
+        ("apigateway:CreateApiKey", 429, "LimitExceededException", "API keys"),
+        ("apigateway:CreateUsagePlan", 429, "LimitExceededException", "usage plans"),
+        ("apigateway:CreateStage", 429, "LimitExceededException", "stages"),
+        ("iam:CreateRole", 409, "LimitExceeded", "roles"),
+        ("logs:CreateLogGroup", 400, "LimitExceededException", "log groups"),
+        ("ssm:PutParameter", 400, "ParameterLimitExceeded", "parameters"),
+        ("s3:CreateBucket", 400, "TooManyBuckets", "buckets"),
+    ];
+    let converged = each(&limits, |&(ops, status, code, says)| {
+        let account = Account::new();
+        let message = "Maximum number of these for this account has been reached.";
+        let world = World::of(&account).with(Always { ops, status, code, message, after: 0 });
+        let ran = world.run(&account, "deploy --yes");
+        assert!(ran.code == 3 || (ran.code == 1 && ops == "s3:CreateBucket"), "{ran:?}");
+        assert!(world.age() < seconds(10), "{:?}", world.age());
+        ran.says(&format!("a limit of AWS is reached: no more {says}")).says("next: ");
+        world.mend();
+        live(&world, &account);
+    });
+    report("a limit of AWS is reached", limits.len(), converged);
+}
+
+/// What API Gateway says for ever of an API that is gone, ends within its time.
+#[test]
+fn an_api_that_is_always_busy() {
+    let account = Account::new();
+    let world = World::of(&account).with(Always {
+        ops: "apigateway:PutRestApi",
+        status: 409,
+        code: "ConflictException",
+        message: "Unable to complete operation due to concurrent modification. Please try again later.",
+        after: 0,
+    });
+    world.run(&account, "deploy --yes").ends(3).says("waiting for API Gateway to finish");
+    assert!(world.age() > seconds(45) && world.age() < seconds(75), "{:?}", world.age());
+    let gone = "Invalid API identifier specified";
+    let (status, code) = (404, "NotFoundException");
+    world.add(Always { ops: "apigateway:GetRestApi", status, code, message: gone, after: 2 });
+    world.run(&account, "deploy --yes").ends(3).says("has been deleted");
+    world.mend();
+    live(&world, &account);
+    report("an API that is busy for ever", 1, 1);
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_told_before_anything_is_changed() {
+    for (off, says) in [(600, "10 min 00 s ahead of AWS's"), (-600, "10 min 00 s behind AWS's")] {
+        let account = Account::new();
+        let world = World::of(&account);
+        world.set_clock_off(off);
+        let ran = world.run(&account, "deploy --yes").ends(6);
+        ran.says(&format!("this machine's clock is {says}")).says("next: set the clock");
+        assert!(!world.requests().iter().any(|name| is_write(name)), "{:?}", world.requests());
+        world.set_clock_off(if off > 0 { 90 } else { -90 });
+        world.run(&account, "deploy --yes").ends(0).says("warning: this machine's clock is 1 min 30 s");
+    }
+    report("a clock 10 min off", 2, 2);
+}
+
+/// Every write refused in words that repeat all that was sent: nothing of it is told, which
+/// [`World::run`] checks of every run.
+#[test]
+fn errors_that_repeat_what_was_sent_are_not_repeated() {
+    let account = Account::new();
+    let world = World::of(&account);
+    world.run(&account, "deploy --yes").ends(0);
+    let deploys: BTreeSet<String> = world.requests().into_iter().collect();
+    let mut names = deploys.clone();
+    world.run(&account, "destroy --yes").ends(0);
+    names.extend(world.requests());
+    let names: Vec<&'static str> =
+        names.into_iter().filter(|name| is_write(name)).map(|name| &*name.leak()).collect();
+    let message = "1 validation error detected: Value '{body}' failed to satisfy constraint";
+    let echo = |ops| Always { ops, status: 400, code: "ValidationException", message, after: 0 };
+    let converged = each(&names, |ops| {
+        let account = Account::new();
+        let world = World::of(&account).with(echo(ops));
+        let ran = world.run(&account, "deploy --yes -vv");
+        assert_eq!(ran.code != 0, deploys.contains(*ops), "{ops}: {ran:?}");
+        world.run(&account, "destroy --yes -vv");
+        world.mend();
+        world.run(&account, "destroy --yes").ends(0);
+    });
+    report("errors that repeat what was sent", names.len(), converged);
+}
+
