@@ -23,9 +23,10 @@ use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 pub use crate::failure::{Failure, Missing, Secrets};
@@ -98,6 +99,8 @@ pub struct Aws {
     pub clock: Clock,
     /// What errors must not repeat.
     pub secrets: Secrets,
+    /// Log groups that this run has deleted. One that is back is Lambda's doing.
+    pub deleted_log_groups: Mutex<BTreeSet<String>>,
     /// What allows this run to change the stage, once it has it.
     pub lease: OnceLock<Lease>,
     pacer: Pacer,
@@ -148,6 +151,7 @@ impl Aws {
             http,
             clock,
             secrets,
+            deleted_log_groups: Mutex::default(),
             lease: OnceLock::new(),
             pacer,
             last: Pacer::new(access.trace, Stop::default()),

@@ -6,7 +6,8 @@
 //! marked free and not deleted: its ETag tells the next run whether anybody has changed the stage
 //! since it looked.
 //!
-//! All times are S3's own (`Last-Modified` against `Date`); no machine's clock has a say.
+//! A lease's age is told by AWS's own clocks (`Last-Modified` against `Date`), or by how long a waiting
+//! run has seen it unchanged; no machine's clock has a say.
 
 use crate::aws::{Aws, Failure};
 use crate::resources::Bucket;
@@ -117,11 +118,12 @@ impl std::error::Error for Held {}
 /// When S3 can't be asked.
 pub async fn look(aws: &Aws) -> Result<Seen> {
     let (bucket, account) = (aws.env.bucket(), &aws.env.account);
-    let get =
-        || aws.s3.get_object().bucket(&bucket).key(KEY).expected_bucket_owner(account).send();
+    let get = || aws.s3.get_object().bucket(&bucket).key(KEY).expected_bucket_owner(account).send();
     let answer = match aws.call_last("s3:GetObject", get).await {
         Err(failure) if failure.is("NoSuchBucket") => return Ok(Seen::default()),
-        Err(failure) if failure.is_missing() => return Ok(Seen { bucket: true, ..Seen::default() }),
+        Err(failure) if failure.is_missing() => {
+            return Ok(Seen { bucket: true, ..Seen::default() });
+        }
         result => result.context("looking who has the stage")?,
     };
     let modified = answer.last_modified.map_or(0, |date| date.secs());
@@ -202,11 +204,12 @@ async fn wait(
     tell: &dyn Fn(String),
 ) -> Result<Seen> {
     let (began, first) = (Instant::now(), seen.etag.clone());
-    let mut told = false;
+    let (mut changed, mut told) = (began, false);
     loop {
         let age = aws.clock.now() - seen.modified;
-        let left = LAPSE.as_secs().cast_signed() - age;
-        if seen.is_free() || left < 0 {
+        // The second holds whatever time it is.
+        let lapsed = age > LAPSE.as_secs().cast_signed() || changed.elapsed() > LAPSE;
+        if seen.is_free() || lapsed {
             return Ok(seen);
         }
         let record = seen.record.clone();
@@ -221,7 +224,11 @@ async fn wait(
             told = true;
         }
         crate::retry::pause(LOOK, aws.stop()).await?;
-        seen = look(aws).await?;
+        let now = look(aws).await?;
+        if now.etag != seen.etag {
+            changed = Instant::now();
+        }
+        seen = now;
     }
 }
 

@@ -137,7 +137,10 @@ mod tests {
         assert!(!pace.take("lambda:GetFunction").is_zero());
         assert!(pace.take("lambda:CreateFunction").is_zero());
         (0..40).for_each(|_| assert!(pace.take("apigateway:GetStage").is_zero()));
-        assert!(!pace.take("apigateway:CreateApiKey").is_zero(), "all of them together: 10 a second");
+        assert!(
+            !pace.take("apigateway:CreateApiKey").is_zero(),
+            "all of them together: 10 a second"
+        );
     }
 
     #[test]

@@ -131,8 +131,7 @@ fn function(
 ) -> Handle<AliasArn> {
     let short = endpoint.function;
     let name = env.log_group(short);
-    let log_group = graph
-        .add(move |_| LogGroup::new(name.clone(), LOG_RETENTION_DAYS));
+    let log_group = graph.add(move |_| LogGroup::new(name.clone(), LOG_RETENTION_DAYS));
 
     let e = env.clone();
     let role = graph

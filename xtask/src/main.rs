@@ -6,11 +6,13 @@
 //! |---|---|
 //! | `package` | the steps from sources to zips; `compile`, `elf`, `archive`, `manifest`, `git` and `target` are one each |
 //! | `local` | the local cloud |
+//! | `faults` | the fault suite and its table |
 //! | `front` | the deployer's verbs, and what each needs beforehand |
 
 mod archive;
 mod compile;
 mod elf;
+mod faults;
 mod front;
 mod git;
 mod local;
@@ -38,6 +40,7 @@ Examples:
   cargo xtask deploy --stage prod        to AWS
   cargo xtask package --arch arm64       zips and their manifest in target/lambda
   cargo xtask local down                 stop the local cloud
+  cargo xtask faults                     break every request, and see that nothing is broken
 
 The deployer's verbs take the deployer's options: see `cargo xtask deploy --help`.";
 
@@ -53,6 +56,7 @@ struct Cli {
 enum Verb {
     Package(package::Options),
     Local(local::Local),
+    Faults(faults::Faults),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
     let outcome = match parse() {
         Ok(Cli { verb: Verb::Package(options) }) => package::package(&options, true),
         Ok(Cli { verb: Verb::Local(local) }) => local.run(),
+        Ok(Cli { verb: Verb::Faults(faults) }) => faults.run(),
         Err(usage) => {
             let _ = usage.print();
             return if usage.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };

@@ -4,7 +4,7 @@ use super::explain::Preflight;
 use super::outputs::Outputs;
 use super::run::{
     Surveyed, carry_out, connect, load_release, mind_interrupts, survey, take_lease, tell,
-    tell_of_lost_lease,
+    with_lease,
 };
 use super::screen::{BOLD, DIM, GOOD, ask, can_ask, count, paint, result, say, time};
 use super::{Common, Exit, Patience, explain, show_plan};
@@ -64,9 +64,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     mind_interrupts(aws.stop());
     let undisturbed =
         take_lease(common, &aws, seen, ("deploy", &release.git_sha), &args.patience).await?;
-    let exit = lease::keep(&aws, deploy.carry_out(undisturbed, surveyed)).await;
-    tell_of_lost_lease(&aws);
-    exit
+    with_lease(&aws, deploy.carry_out(undisturbed, surveyed)).await
 }
 
 impl Deploy<'_> {
@@ -144,25 +142,32 @@ impl Deploy<'_> {
     }
 }
 
-/// Waits until AWS lists what was made: the next run must find it, or would make it again.
+/// Waits until AWS's lists tell of what was made, and no more of what was deleted: the next run must
+/// find it, or would make it again.
 async fn listed(common: &Common, aws: &Aws, report: &Report) -> Result<()> {
     const NOTICED: Duration = Duration::from_secs(60);
     let by_list = |step: &&Step| LISTED.contains(&step.kind.as_str());
-    let made = report.done.iter().filter(|step| step.action == Action::Create);
-    let made: Vec<&str> = made.filter(by_list).map(|step| step.kind.as_str()).collect();
-    if made.is_empty() {
+    let (made, deleted): (Vec<&Step>, Vec<&Step>) = (report.done.iter().filter(by_list))
+        .filter(|step| step.action != Action::Update)
+        .partition(|step| step.action == Action::Create);
+    if made.is_empty() && deleted.is_empty() {
         return Ok(());
     }
-    let kinds: Vec<_> = kinds().into_iter().filter(|kind| made.contains(&kind.name)).collect();
+    let kinds: Vec<_> = kinds().into_iter().filter(|kind| LISTED.contains(&kind.name)).collect();
     let tell = Once::new();
     until("AWS to list what was made", NOTICED, async || {
         let there = survey_owned(aws, &kinds, aws.stop(), Arc::new(Silent)).await?;
-        let there = there.plan(BTreeMap::new());
-        let all = made.iter().all(|kind| there.steps.iter().any(|step| step.kind == *kind));
-        if !all && !common.quiet {
+        let there = there.plan(BTreeMap::new()).steps;
+        let tells_of = |one: &Step| {
+            there
+                .iter()
+                .any(|step| step.kind == one.kind && (one.id.is_none() || one.id == step.id))
+        };
+        let told = made.iter().all(|one| tells_of(one)) && !deleted.iter().any(|one| tells_of(one));
+        if !told && !common.quiet {
             tell.call_once(|| say(paint(DIM, "waiting for AWS to list what was made")));
         }
-        Ok(all.then_some(()))
+        Ok(told.then_some(()))
     })
     .await
 }

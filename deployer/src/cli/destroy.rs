@@ -1,7 +1,7 @@
 //! `deployer destroy`: everything with our tags, declared or not, and a receipt.
 
 use super::run::{
-    self, connect, mind_interrupts, survey_for_destroy, take_lease, tell, tell_of_lost_lease,
+    self, connect, mind_interrupts, survey_for_destroy, take_lease, tell, with_lease,
 };
 use super::screen::{BAD, DIM, GOOD, ask, can_ask, count, paint, result, say, time};
 use super::{Common, Exit, Patience, explain, show_plan};
@@ -66,9 +66,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         true => take_lease(common, &aws, seen, ("destroy", ""), &args.patience).await?,
         false => true,
     };
-    let exit = lease::keep(&aws, carry_out(common, &aws, undisturbed, found, started)).await;
-    tell_of_lost_lease(&aws);
-    exit
+    with_lease(&aws, carry_out(common, &aws, undisturbed, found, started)).await
 }
 
 /// With the lease in hand. What came meanwhile bears the stage's tags too, and so goes as well.

@@ -208,14 +208,15 @@ impl Observer for StopWhenExpired {
     }
 }
 
-/// Should the run have lost the stage to another, says so.
-pub fn tell_of_lost_lease(aws: &Aws) {
-    if let Some(holder) = aws.lease.get().and_then(lease::Lease::lost_to) {
-        say(format!(
-            "{} this run could not renew its lease in time and stopped; the stage is now held by {holder}",
-            paint(BAD, "error:")
-        ));
-    }
+/// Changes the stage with the lease in hand. Should another run have taken it over meanwhile, says so.
+pub async fn with_lease(aws: &Aws, change: impl Future<Output = Result<Exit>>) -> Result<Exit> {
+    let exit = lease::keep(aws, change).await?;
+    let Some(holder) = aws.lease.get().and_then(lease::Lease::lost_to) else { return Ok(exit) };
+    say(format!(
+        "{} this run could not renew its lease in time and stopped; the stage is now held by {holder}",
+        paint(BAD, "error:")
+    ));
+    Ok(Exit::PartlyDone)
 }
 
 /// What a walk that didn't finish has left: done, failed, skipped, each named once.

@@ -8,7 +8,12 @@ use aws_smithy_types::error::ErrorMetadata;
 fn message(said: &str) -> String {
     let answer = HttpResponse::new(StatusCode::try_from(400).unwrap(), SdkBody::empty());
     let error = ErrorMetadata::builder().code("InvalidParameterValueException").message(said);
-    Failure::new("lambda:CreateFunction", &SdkError::service_error(error.build(), answer), &Secrets::default()).message
+    Failure::new(
+        "lambda:CreateFunction",
+        &SdkError::service_error(error.build(), answer),
+        &Secrets::default(),
+    )
+    .message
 }
 
 #[test]

@@ -68,7 +68,10 @@ impl Bucket {
         };
         let ours = async || match self.read(cx).await? {
             Some(Live { owner: Owner::Other(whose), .. }) => {
-                bail!(Foreign(vec![format!("bucket {} exists and is not ours: {whose}", self.name)]))
+                bail!(Foreign(vec![format!(
+                    "bucket {} exists and is not ours: {whose}",
+                    self.name
+                )]))
             }
             found => Ok(found.map(drop)),
         };

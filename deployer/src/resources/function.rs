@@ -60,11 +60,7 @@ pub struct Config {
 impl Config {
     /// Variables that nobody of us declared may be somebody's secret: they show as hashes. `known` are
     /// the declared ones.
-    fn of(
-        live: &FunctionConfiguration,
-        name: &str,
-        known: &BTreeMap<String, String>,
-    ) -> Self {
+    fn of(live: &FunctionConfiguration, name: &str, known: &BTreeMap<String, String>) -> Self {
         let shown = |(name, value): (String, String)| match known.contains_key(&name) {
             true => (name, value),
             false => (name, Secret::new(value).to_string()),
@@ -280,8 +276,8 @@ impl Resource<Aws> for Function {
             None => format!("nothing: there is no alias {ALIAS}"),
             Some(served) => {
                 let version = served.version().unwrap_or("?");
-                let same =
-                    Config::of(served, name, known) == config && served.code_sha256() == Some(&code);
+                let same = Config::of(served, name, known) == config
+                    && served.code_sha256() == Some(&code);
                 match (same, shares) {
                     (true, false) => CURRENT.to_owned(),
                     (_, true) => format!("version {version} and, by weight, another"),

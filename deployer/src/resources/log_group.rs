@@ -8,6 +8,8 @@ use crate::retry::{Made, make_or_adopt};
 use crate::stack::ENDPOINTS;
 use anyhow::Result;
 use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::{MutexGuard, PoisonError};
 
 outputs! { LogGroupName }
 
@@ -76,16 +78,20 @@ async fn tags(cx: &Aws, arn: &str) -> Result<Option<Tags>> {
     Ok(answer.map(|answer| answer.tags.unwrap_or_default().into_iter().collect()))
 }
 
-/// Whether Lambda made it for a function of this stack: the name is that function's, and nobody has
-/// put a tag on it. Lambda makes such groups with neither tags nor retention. A function that is
+/// Whether Lambda made it for a function of this stack, or for one that this run has deleted: the
+/// name is that function's, and nobody has put a tag on it. Lambda makes such groups with neither tags nor retention. A function that is
 /// somebody else's has a group that is somebody else's.
 async fn is_made_by_lambda(cx: &Aws, name: &str, tags: &Tags) -> Result<bool> {
-    let function = name.strip_prefix(&cx.env.log_group(""));
-    let known = ENDPOINTS.iter().find(|endpoint| Some(endpoint.function) == function);
-    match known.filter(|_| tags.is_empty()) {
-        None => Ok(false),
-        Some(endpoint) => function::is_ours_or_absent(cx, endpoint.function).await,
+    let Some(function) = name.strip_prefix(&cx.env.log_group("")) else { return Ok(false) };
+    let declared = ENDPOINTS.iter().any(|endpoint| endpoint.function == function);
+    if !tags.is_empty() || !(declared || deleted(cx).contains(name)) {
+        return Ok(false);
     }
+    function::is_ours_or_absent(cx, function).await
+}
+
+fn deleted(cx: &Aws) -> MutexGuard<'_, BTreeSet<String>> {
+    cx.deleted_log_groups.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Resource<Aws> for LogGroup {
@@ -141,6 +147,7 @@ impl Resource<Aws> for LogGroup {
     }
 
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        deleted(cx).insert(id.to_owned());
         let request = || cx.logs.delete_log_group().log_group_name(id).send();
         gone(cx.call("logs:DeleteLogGroup", request).await)
     }

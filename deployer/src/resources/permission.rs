@@ -75,7 +75,10 @@ impl Permission {
 
     /// Whether the policy has this statement.
     async fn allows(&self, cx: &Aws, id: &str, statement: &Statement) -> Result<bool> {
-        Ok(self.read(cx).await?.is_some_and(|live| live.props.statements.get(id) == Some(statement)))
+        Ok(self
+            .read(cx)
+            .await?
+            .is_some_and(|live| live.props.statements.get(id) == Some(statement)))
     }
 
     async fn remove(&self, cx: &Aws, id: &str) -> Result<()> {

@@ -4,6 +4,8 @@ use crate::inventory::inventory;
 use crate::local::local;
 use crate::packages::Packages;
 use crate::wire::Wire;
+use crate::world::World;
+use crate::world::fault::aws_like;
 use deployer::aws::{Access, Aws, Local};
 use deployer::contract::Endpoint;
 use deployer::engine::{Plan, Report, Silent, Stop};
@@ -26,6 +28,9 @@ pub struct Account {
     /// Twelve digits, which the local cloud takes as an access key of that account.
     pub id: String,
     pub packages: Packages,
+    /// Where the runs of this account happen when `CLOUD_LIKE=aws`: in this process, in a world with
+    /// all that AWS does all the time.
+    world: Option<World>,
 }
 
 /// What a run of the deployer said, and how it ended.
@@ -40,7 +45,11 @@ impl Account {
     pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = format!("{:012}", 700_000 + NEXT.fetch_add(1, Ordering::SeqCst));
-        Self { id, packages: Packages::of_this_checkout() }
+        let mut account = Self { id, packages: Packages::of_this_checkout(), world: None };
+        account.world = std::env::var("CLOUD_LIKE")
+            .is_ok_and(|like| like == "aws")
+            .then(|| aws_like(World::of(&account)));
+        account
     }
 
     /// An account in which the stage `dev` is deployed.
@@ -69,13 +78,20 @@ impl Account {
     }
 
     /// Runs the built program with these arguments.
+    #[track_caller]
     pub fn run(&self, line: &str) -> Ran {
+        if let Some(world) = &self.world {
+            return world.run(self, line);
+        }
         Ran::of(&mut self.command(&local().endpoint, line))
     }
 
     /// The same, with a witness.
     pub fn run_heard(&self, line: &str) -> (Ran, Wire) {
         let wire = Wire::to(&local().endpoint);
+        if let Some(world) = &self.world {
+            return (world.by_way_of(&wire.endpoint, || world.run(self, line)), wire);
+        }
         (Ran::of(&mut self.command(&wire.endpoint, line)), wire)
     }
 

@@ -1,97 +1,69 @@
-//! Deploys and destroys that were killed half-way: running again finishes them.
+//! Runs that end half-way, as processes do: killed, and by Ctrl-C. What `broken` does to each request
+//! in a world of its own, happens to a real process here.
 
-use crate::account::Account;
+use crate::account::{Account, Ran};
+use crate::faults::report::block_on;
 use crate::local::local;
 use crate::wire::Wire;
+use crate::world::World;
 use aws_sdk_apigateway::types::{EndpointConfiguration, EndpointType};
-use std::process::Stdio;
-use std::thread;
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
 
-/// Kills a run the moment its n-th write was carried out; no answer has reached it by then.
-fn kill_at_write(n: usize, account: &Account, line: &str) {
+/// Starts a run, and waits until its n-th write was carried out; no answer has reached it by then.
+fn stuck_at_write(n: usize, account: &Account, line: &str) -> (Child, Wire) {
     let wire = Wire::silent_after(n, &local().endpoint);
     let mut run = account.command(&wire.endpoint, line);
-    let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let run = run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     wire.await_silence();
+    (run, wire)
+}
+
+fn press_ctrl_c(run: &Child) {
+    let kill = Command::new("kill").args(["-INT", &run.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+}
+
+#[test]
+fn a_process_that_was_killed_needs_no_help() {
+    let account = Account::new();
+    let (mut run, _wire) = stuck_at_write(20, &account, "deploy --yes");
     run.kill().unwrap();
     run.wait().unwrap();
-}
-
-/// Runs a test once for each point, side by side: each waits for the cloud most of the time.
-fn at_each(points: &[usize], test: impl Fn(usize) + Sync) {
-    thread::scope(|scope| {
-        let tests: Vec<_> = points
-            .iter()
-            .map(|&n| {
-                (
-                    n,
-                    scope.spawn({
-                        let test = &test;
-                        move || test(n)
-                    }),
-                )
-            })
-            .collect();
-        for (n, test) in tests {
-            assert!(test.join().is_ok(), "killed at write {n}");
-        }
-    });
-}
-
-fn inventory(account: &Account) -> Vec<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(account.inventory())
-}
-
-#[test]
-fn a_first_deploy_that_was_killed_is_finished_by_the_next() {
-    let wanted = inventory(&Account::deployed());
-    // First and last writes, and some between: a bucket without its policy, an API without routes,
-    // a function without an alias, a stage without limits.
-    at_each(&[1, 4, 10, 16, 20, 24, 28, 32, 36, 40], |n| {
-        let account = Account::new();
-        kill_at_write(n, &account, "deploy --yes");
-        account.run("deploy --yes").ends(0);
-        assert_eq!(inventory(&account), wanted, "killed at write {n}");
-        account.assert_as_wanted();
-    });
-}
-
-#[test]
-fn an_update_that_was_killed_is_finished_by_the_next() {
-    let deployed = Account::deployed();
-    deployed.packages.change_code("root");
-    deployed.run("deploy --yes").ends(0);
-    let wanted = inventory(&deployed);
-    at_each(&[1, 2, 3, 4], |n| {
-        let account = Account::deployed();
-        account.packages.change_code("root");
-        kill_at_write(n, &account, "deploy --yes");
-        account.run("smoke-test").ends(0); // callers notice nothing
-        account.run("deploy --yes").ends(0);
-        assert_eq!(inventory(&account), wanted, "killed at write {n}");
-        account.assert_as_wanted();
-    });
-}
-
-#[test]
-fn a_destroy_that_was_killed_is_finished_by_the_next() {
-    at_each(&[1, 5, 10, 15, 18], |n| {
-        let account = Account::deployed();
-        kill_at_write(n, &account, "destroy --yes");
-        account.run("destroy --yes").ends(0).says("remaining 0");
-        assert_eq!(inventory(&account), Vec::<String>::new(), "killed at write {n}");
-    });
+    // The next waits half a minute for the lease to lapse.
+    let ran = Ran::of(&mut account.command(&local().endpoint, "deploy --yes")).ends(0);
+    ran.says("waiting to see whether it lives");
+    account.assert_as_wanted();
 }
 
 #[test]
 fn a_destroy_that_was_killed_can_be_deployed_over() {
     let account = Account::deployed();
-    let wanted = inventory(&account);
-    kill_at_write(12, &account, "destroy --yes");
-    account.run("deploy --yes").ends(0);
-    assert_eq!(inventory(&account), wanted);
+    let wanted = block_on(account.inventory());
+    let (mut run, _wire) = stuck_at_write(12, &account, "destroy --yes");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let world = World::of(&account);
+    world.run(&account, "deploy --yes").ends(0);
+    assert_eq!(block_on(account.inventory()), wanted);
     account.assert_as_wanted();
+}
+
+#[test]
+fn ctrl_c_ends_a_run_between_two_requests_and_twice_at_once() {
+    let account = Account::new();
+    let (mut run, _wire) = stuck_at_write(20, &account, "deploy --yes");
+    let mut said = run.stderr.take().unwrap();
+    press_ctrl_c(&run);
+    // It waits for what it has sent. Until it has said so, a second one might be taken for the first.
+    let (mut err, mut letter) = (String::new(), [0]);
+    while !err.contains("press Ctrl-C again to end at once") {
+        assert_eq!(said.read(&mut letter).unwrap(), 1, "it ended: {err}");
+        err.push(char::from(letter[0]));
+    }
+    assert!(run.try_wait().unwrap().is_none(), "it did not wait: {err}");
+    press_ctrl_c(&run);
+    assert_eq!(run.wait().unwrap().code(), Some(130));
 }
 
 /// What a lost answer of CreateRestApi may leave behind: AWS lets APIs share a name.

@@ -10,17 +10,15 @@ mod account;
 mod inventory;
 mod local;
 mod packages;
-mod report;
 mod wire;
 mod world;
 
-mod broken;
 mod destroy;
 mod drift;
+mod faults;
 mod foreign;
 mod interrupted;
 mod life;
-mod moods;
 mod release;
 mod saved_plan;
 mod secrets;

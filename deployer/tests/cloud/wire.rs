@@ -82,8 +82,10 @@ impl Wire {
         self.heard.lock().unwrap().requests.clone()
     }
 
+    /// Requests that change something about the stage; its lease is not the stage.
     pub fn writes(&self) -> Vec<String> {
-        self.requests().iter().filter(|r| r.is_write()).map(ToString::to_string).collect()
+        let writes = self.requests().into_iter().filter(Request::is_write);
+        writes.map(|r| r.to_string()).filter(|r| !r.contains("/lease.json")).collect()
     }
 
     #[track_caller]

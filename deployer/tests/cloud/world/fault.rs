@@ -6,8 +6,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use deployer::engine::Stop;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What becomes of a request.
@@ -22,12 +22,17 @@ pub enum Verdict {
     /// The answer arrives, and the run is killed before it can ask anything else.
     Doom,
     /// Somebody else does this too.
-    Then(HttpRequest),
+    Then(Box<HttpRequest>),
 }
 
 /// Sees every request before it is served and every answer before it arrives. Times are since the
 /// world began.
 pub trait Fault: Send {
+    /// Whether it only wants to see what all others have let pass.
+    fn is_last(&self) -> bool {
+        false
+    }
+
     fn before(&mut self, _: &Request, _: Duration) -> Verdict {
         Verdict::Pass
     }
@@ -176,9 +181,10 @@ impl Fault for EachOnce {
 #[derive(Default)]
 pub struct Throttle {
     /// Tokens, and when that was.
-    buckets: BTreeMap<&'static str, (f64, Duration)>,
+    pub buckets: BTreeMap<&'static str, (f64, Duration)>,
     /// Whether AWS says how long to wait.
     pub says_when: bool,
+    pub refused: Arc<AtomicUsize>,
 }
 
 /// Operation, one each so many milliseconds, and so many at once.
@@ -205,6 +211,7 @@ impl Fault for Throttle {
             let filled = *tokens + (now - *at).as_secs_f64() * 1_000.0 / f64::from(*millis);
             (*tokens, *at) = (filled.min(*burst), now);
             if *tokens < 0.999 {
+                self.refused.fetch_add(1, Ordering::SeqCst);
                 let service = &request.service;
                 let mut refused = match service.as_str() {
                     "ssm" => refuse(service, 400, "ThrottlingException", "Rate exceeded"),
@@ -353,13 +360,18 @@ impl Serial {
 }
 
 impl Fault for Serial {
+    fn is_last(&self) -> bool {
+        true
+    }
+
     fn before(&mut self, request: &Request, _: Duration) -> Verdict {
         let Some(thing) = Self::thing(request) else { return Verdict::Pass };
         if self.at_work.insert(thing) {
             return Verdict::Pass;
         }
         self.refused.fetch_add(1, Ordering::SeqCst);
-        let again = "Unable to complete operation due to concurrent modification. Please try again later.";
+        let again =
+            "Unable to complete operation due to concurrent modification. Please try again later.";
         Verdict::Answer(match request.service.as_str() {
             "s3" => refuse("s3", 409, "OperationAborted", "A conflicting conditional operation"),
             "ssm" => refuse("ssm", 400, "TooManyUpdates", ""),
@@ -542,11 +554,8 @@ impl Tomb {
             request.body.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")))
         };
         let words: Vec<&str> = request.path.trim_matches('/').split('/').collect();
-        let role = (
-            409,
-            "EntityTemporarilyUnmodifiable",
-            "try again after waiting several minutes",
-        );
+        let role =
+            (409, "EntityTemporarilyUnmodifiable", "try again after waiting several minutes");
         let group = (400, "OperationAbortedException", "A conflicting operation; try again");
         let bucket = (409, "OperationAborted", "A conflicting conditional operation");
         let parameter = (400, "ParameterAlreadyExists", "The parameter already exists.");
@@ -640,7 +649,7 @@ impl Fault for Ghosts {
         if !deleted || !group.starts_with("/aws/lambda/") || !self.0.insert(group) {
             return Verdict::Pass;
         }
-        Verdict::Then(request.again_as("Logs_20140328.CreateLogGroup"))
+        Verdict::Then(Box::new(request.again_as("Logs_20140328.CreateLogGroup")))
     }
 }
 

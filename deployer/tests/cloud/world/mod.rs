@@ -45,7 +45,6 @@ const SECRET_KEY: &str = "a-secret-access-key-of-somebody";
 pub struct World(Arc<Inner>);
 
 struct Inner {
-    endpoint: String,
     access_key: String,
     real: SharedHttpConnector,
     state: Mutex<State>,
@@ -53,6 +52,7 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
+    endpoint: String,
     /// When the present run began, since the world did.
     began: Duration,
     faults: Vec<Box<dyn Fault>>,
@@ -71,20 +71,14 @@ struct State {
 }
 
 /// Requests really go out from here, whatever time it is elsewhere.
-static OUTSIDE: LazyLock<Runtime> = LazyLock::new(|| {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-});
+static OUTSIDE: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
 
 impl World {
     pub fn of(account: &Account) -> Self {
-        Self::behind(&local().endpoint, account)
-    }
-
-    /// With something else than the local cloud itself behind it.
-    pub fn behind(endpoint: &str, account: &Account) -> Self {
-        let state = State { secrets: [SECRET_KEY.to_owned()].into(), ..State::default() };
+        let (endpoint, secrets) = (local().endpoint.clone(), [SECRET_KEY.to_owned()].into());
+        let state = State { endpoint, secrets, ..State::default() };
         Self(Arc::new(Inner {
-            endpoint: endpoint.to_owned(),
             access_key: account.id.clone(),
             real: deployer::http::connector(),
             state: Mutex::new(state),
@@ -95,6 +89,15 @@ impl World {
         act(&mut self.0.state.lock().unwrap())
     }
 
+    /// Does something with the local cloud at another address: a witness before it.
+    pub fn by_way_of<T>(&self, endpoint: &str, act: impl FnOnce() -> T) -> T {
+        let endpoint = endpoint.to_owned();
+        let direct = self.state(|state| std::mem::replace(&mut state.endpoint, endpoint));
+        let done = act();
+        self.state(|state| state.endpoint = direct);
+        done
+    }
+
     /// From now on this goes wrong too.
     pub fn with(self, fault: impl Fault + 'static) -> Self {
         self.add(fault);
@@ -102,7 +105,10 @@ impl World {
     }
 
     pub fn add(&self, fault: impl Fault + 'static) {
-        self.state(|state| state.faults.push(Box::new(fault)));
+        self.state(|state| {
+            state.faults.push(Box::new(fault));
+            state.faults.sort_by_key(|fault| fault.is_last());
+        });
     }
 
     /// Everything goes well again.
@@ -153,9 +159,13 @@ impl World {
             };
             scope.spawn(run).join().unwrap()
         });
-        for Ran { out, err, .. } in &runs {
+        let asked_for = |line: &&str| line.starts_with("key show");
+        for Ran { out, err, .. } in runs.iter().filter(|_| !lines.iter().any(asked_for)) {
             for secret in self.state(|state| state.secrets.clone()) {
-                assert!(!out.contains(&secret) && !err.contains(&secret), "a secret:\n{out}\n{err}");
+                assert!(
+                    !out.contains(&secret) && !err.contains(&secret),
+                    "a secret:\n{out}\n{err}"
+                );
             }
         }
         runs
@@ -182,9 +192,11 @@ impl World {
             () = kill.notified() => vec![KILLED; lines.len()],
         };
         self.state(|state| state.began += began.elapsed());
+        // As if it had run in that directory.
+        let here = format!("{}/", account.packages.path().display());
         let ran = |(code, ear): (i32, &Said)| {
             let (out, err) = ear.so_far();
-            Ran { code, out, err }
+            Ran { code, out: out.replace(&here, ""), err: err.replace(&here, "") }
         };
         codes.into_iter().zip(&ears).map(ran).collect()
     }
@@ -194,7 +206,7 @@ impl World {
         Access {
             region: Some(REGION.to_owned()),
             local: Some(Local {
-                endpoint: self.0.endpoint.clone(),
+                endpoint: self.state(|state| state.endpoint.clone()),
                 access_key: self.0.access_key.clone(),
                 secret_key: SECRET_KEY.to_owned(),
             }),
@@ -220,7 +232,12 @@ impl World {
         if self.state(|state| state.doomed) {
             return self.die().await;
         }
-        match self.ask(|fault, now| fault.before(&request, now), run) {
+        let now = self.now(run);
+        let before = self.state(|state| {
+            let mut verdicts = state.faults.iter_mut().map(|fault| fault.before(&request, now));
+            verdicts.find(|verdict| !matches!(verdict, Verdict::Pass))
+        });
+        match before.unwrap_or(Verdict::Pass) {
             Verdict::Pass => {}
             Verdict::Answer(response) => return Ok(response),
             Verdict::Cut => return Err(cut()),
@@ -236,7 +253,12 @@ impl World {
             response.headers.insert("last-modified".to_owned(), http_date(written));
         }
         response.headers.insert("date".to_owned(), http_date(now));
-        match self.ask(|fault, now| fault.after(&request, &mut response, now), run) {
+        // All of them, whatever the others say: what was served, was served.
+        let after = self.state(|state| {
+            let verdicts = state.faults.iter_mut().map(|f| f.after(&request, &mut response, now));
+            verdicts.filter(|verdict| !matches!(verdict, Verdict::Pass)).collect::<Vec<_>>()
+        });
+        match after.into_iter().next().unwrap_or(Verdict::Pass) {
             Verdict::Pass => Ok(response),
             Verdict::Answer(response) => Ok(response),
             Verdict::Cut => Err(cut()),
@@ -245,27 +267,8 @@ impl World {
                 self.state(|state| state.doomed = true);
                 Ok(response)
             }
-            Verdict::Then(also) => self.forward(&request, also).await.map(|_| response),
+            Verdict::Then(also) => self.forward(&request, *also).await.map(|_| response),
         }
-    }
-
-    /// The first fault that has something to say.
-    fn ask(
-        &self,
-        mut ask: impl FnMut(&mut dyn Fault, Duration) -> Verdict,
-        run: Instant,
-    ) -> Verdict {
-        let now = self.now(run);
-        self.state(|state| {
-            let mut verdict = Verdict::Pass;
-            for fault in &mut state.faults {
-                let says = ask(&mut **fault, now);
-                if matches!(verdict, Verdict::Pass) {
-                    verdict = says;
-                }
-            }
-            verdict
-        })
     }
 
     async fn die(&self) -> Result<Response, ConnectorError> {

@@ -148,7 +148,7 @@ fn gateway(method: &str, path: &str) -> String {
         _ => None,
     };
     // An id might be called as a collection is; those stand at every other place.
-    let at = (0..words.len()).step_by(2).filter(|&at| nouns(words[at]).is_some()).last();
+    let at = (0..words.len()).step_by(2).rfind(|&at| nouns(words[at]).is_some());
     let at = at.unwrap_or_else(|| panic!("what is {method} {path}?"));
     let (noun, all) = (nouns(words[at]).unwrap(), at + 1 == words.len());
     let verb = match method {
