@@ -10,8 +10,8 @@ STAGE ?= dev
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help local package plan deploy destroy smoke-test status outputs graph test lint fmt clean \
-	tf-backend init ssm-put
+.PHONY: help local package plan deploy destroy smoke-test status outputs graph test faults lint fmt \
+	clean tf-backend init ssm-put
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,9 +45,13 @@ outputs: ## URL and names
 graph: ## the stack as a Mermaid diagram
 	@cargo xtask graph
 
-test: lint ## everything CI checks: format, lints, all tests, the local cloud end to end
+test: lint ## everything CI checks: format, lints, all tests, the local cloud end to end, twice
 	cargo xtask package
 	cargo test --workspace
+	CLOUD_LIKE=aws cargo test --workspace --test cloud -- --skip faults::
+
+faults: ## break the deployer's requests in turn, and show what became of it
+	cargo xtask faults $(ARGS)
 
 lint: ## format check, and clippy with warnings denied
 	cargo fmt --check

@@ -12,8 +12,12 @@
 //!    what is wanted, and everything that bears our tags is listed. Only reads.
 //! 5. **Plan** ([`engine::Plan`]): the differences, as a value. It is shown, may be saved, and must
 //!    be agreed to.
-//! 6. **Carry out** ([`engine::Survey::carry_out`]): the same walk again, now writing. Leftovers go
+//! 6. **Take the lease** ([`lease`]): one run at a time changes a stage. If somebody else had it since
+//!    4, the stage is read and planned anew.
+//! 7. **Carry out** ([`engine::Survey::carry_out`]): the same walk again, now writing. Leftovers go
 //!    last. The [`engine::Report`] has every step in exactly one list.
+//!
+//! Every request on the way goes through [`retry`], at the pace of [`quota`].
 //!
 //! `plan` stops after 5; `destroy` begins at 4 with the listing alone; `smoke-test` ([`smoke`])
 //! checks from outside what `stack.rs` promises.
@@ -29,7 +33,8 @@
 //! | only `resources/` and `aws.rs` name an SDK crate | a test on the sources |
 //! | only `retry.rs` sleeps, only `cli/` prints | a lint and a test on the sources |
 //! | a secret is never shown | a type: [`engine::Secret`] has no way to print but as a hash |
-//! | after any failure, running again is the remedy | nothing is remembered between runs: AWS is the state |
+//! | after any failure, running again is the remedy | nothing is remembered between runs: AWS is the state; each request is broken in a test |
+//! | nothing that could be made twice is sent twice | the table of `retry.rs`; the same tests, with lists that lag |
 //!
 //! # The price
 //!

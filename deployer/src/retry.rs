@@ -48,9 +48,12 @@ const fn rule(
 
 /// Looked through in order; the first that applies decides.
 const RULES: &[Rule] = &[
-    // A full house looks like a rate limit (also 429) and never passes.
+    // A full house looks like a rate limit (also 429) and never passes; so it has no time to wait.
     rule("", (0, 0), 0, |f| {
-        f.is("LimitExceededException") || f.is("LimitExceeded") || f.says("Maximum number of")
+        f.retry_after.is_none()
+            && (f.is("LimitExceededException")
+                || f.is("LimitExceeded")
+                || f.says("Maximum number of"))
     }),
     rule(RATE_LIMIT, (1_000, 10_000), 300, |f| {
         f.code.as_deref().is_some_and(|code| {
@@ -80,8 +83,7 @@ const RULES: &[Rule] = &[
             && (f.says("concurrent modification") || f.says("try again later"))
     }),
     rule("other changes to finish", (500, 8_000), 120, |f| {
-        f.says("concurrent update")
-            || f.says("try again later")
+        f.says("try again later")
             || f.code.as_deref().is_some_and(|code| {
                 [
                     "OperationAborted",
@@ -96,7 +98,7 @@ const RULES: &[Rule] = &[
             })
     }),
     // Teardown: what depended on it is gone, but AWS hasn't noticed.
-    rule("AWS to notice what was deleted", (2_000, 5_000), 90, |f| {
+    rule("AWS to notice what was deleted", (2_000, 5_000), 120, |f| {
         f.is("DeleteConflict") || f.is("BucketNotEmpty") || f.says("API Stages associated")
     }),
     rule("AWS to answer", (300, 3_000), 3, |f| f.ambiguous && f.op == "sts:GetCallerIdentity"),

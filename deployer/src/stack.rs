@@ -27,7 +27,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     ),
 ];
 
-const LOG_RETENTION_DAYS: i32 = 14;
+const LOG_RETENTION_DAYS: i32 = retention(14);
 const MEMORY_MB: i32 = 256;
 const TIMEOUT_SECONDS: i32 = 5;
 /// For all callers together, a second and at once.

@@ -1,6 +1,7 @@
 //! The fault suite: `cargo xtask faults`. It is tests of the deployer (`deployer/tests/cloud/faults`), each of which
 //! leaves rows of a table; this runs them and shows it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 
@@ -28,12 +29,20 @@ pub struct Faults {
     all: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Row {
     case: String,
     broken: usize,
     converged: usize,
     left_over: usize,
+}
+
+impl Row {
+    fn add(&mut self, other: &Self) {
+        self.broken += other.broken;
+        self.converged += other.converged;
+        self.left_over += other.left_over;
+    }
 }
 
 impl Faults {
@@ -66,19 +75,19 @@ impl Faults {
     }
 }
 
-/// In Markdown, for the README.
-fn table(mut rows: Vec<Row>) -> String {
+/// In Markdown, for the README. Rows of one case (of a deploy, an update and a destroy) are added up.
+fn table(rows: Vec<Row>) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    rows.sort_by(|a, b| a.case.cmp(&b.case));
-    let mut total = Row { case: "all".to_owned(), broken: 0, converged: 0, left_over: 0 };
-    for row in &rows {
-        total.broken += row.broken;
-        total.converged += row.converged;
-        total.left_over += row.left_over;
+    let mut cases: BTreeMap<String, Row> = BTreeMap::new();
+    let mut total = Row { case: "all".to_owned(), ..Row::default() };
+    for row in rows {
+        total.add(&row);
+        let case = row.case.clone();
+        cases.entry(case.clone()).or_insert(Row { case, ..Row::default() }).add(&row);
     }
-    rows.push(total);
+    let rows: Vec<Row> = cases.into_values().chain([total]).collect();
     let width = rows.iter().map(|row| row.case.chars().count()).max().unwrap_or(0);
     let mut text = format!("| {:<width$} | broken | converged | left over |\n", "case");
     text += &format!("|{}|-------:|----------:|----------:|\n", "-".repeat(width + 2));
@@ -100,15 +109,15 @@ mod tests {
             converged,
             left_over,
         };
-        let table = table(vec![row("destroy: 503", 4, 4, 0), row("deploy: 503", 46, 45, 2)]);
+        let rows = vec![row("lost", 4, 4, 0), row("Ctrl-C", 46, 45, 2), row("lost", 3, 3, 0)];
         assert_eq!(
-            table,
+            table(rows),
             "\
-| case         | broken | converged | left over |
-|--------------|-------:|----------:|----------:|
-| deploy: 503  |     46 |        45 |         2 |
-| destroy: 503 |      4 |         4 |         0 |
-| all          |     50 |        49 |         2 |
+| case   | broken | converged | left over |
+|--------|-------:|----------:|----------:|
+| Ctrl-C |     46 |        45 |         2 |
+| lost   |      7 |         7 |         0 |
+| all    |     53 |        52 |         2 |
 "
         );
         assert_eq!(super::table(vec![]), "");

@@ -40,6 +40,9 @@ pub struct Function {
     pub artifact: Value<ArtifactKey>,
 }
 
+/// Behind the ARN of a live function's role that has been deleted.
+const GONE: &str = ", which is gone";
+
 /// What [`Function::live`] is when the alias serves, with all its traffic, what is configured.
 pub const CURRENT: &str = "a version equal to what is configured";
 
@@ -153,6 +156,13 @@ impl Function {
         Ok(self.alias_arn(cx))
     }
 
+    async fn role_exists(&self, cx: &Aws) -> Result<bool> {
+        match self.config.role.known() {
+            Some(arn) => super::role::exists(cx, arn).await,
+            None => Ok(true),
+        }
+    }
+
     fn alias_arn(&self, cx: &Aws) -> AliasArn {
         AliasArn(format!("{}:{ALIAS}", cx.env.function_arn(&self.name)))
     }
@@ -262,15 +272,16 @@ impl Resource<Aws> for Function {
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, AliasArn>>> {
         let name = &self.name;
-        let (latest, served, shares) = tokio::join!(
+        let (latest, served, shares, role_exists) = tokio::join!(
             get(cx, name),
             get_config(cx, name, Some(ALIAS)),
-            shares_traffic(cx, name)
+            shares_traffic(cx, name),
+            self.role_exists(cx),
         );
         let Some((latest, tags)) = latest? else { return Ok(None) };
         let (served, shares) = (served?, shares?);
         let known = &self.config.environment;
-        let config = Config::of(&latest, name, known);
+        let mut config = Config::of(&latest, name, known);
         let code = latest.code_sha256().unwrap_or_default().to_owned();
         let live = match &served {
             None => format!("nothing: there is no alias {ALIAS}"),
@@ -285,6 +296,9 @@ impl Resource<Aws> for Function {
                 }
             }
         };
+        if self.config.role == config.role && !role_exists? {
+            config.role = config.role.map(|role| RoleArn(role.0 + GONE));
+        }
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
             output: self.alias_arn(cx),
@@ -339,6 +353,15 @@ impl Resource<Aws> for Function {
         let same_but_architecture =
             Config { architecture: self.config.architecture.clone(), ..is.config.clone() };
         let now = self.idle(cx, None).await?;
+        if is.config.role.known().is_some_and(|role| role.as_str().ends_with(GONE)) {
+            // A role of the same name is another role: Lambda's grant to decrypt the environment
+            // was the old one's, and every call would fail
+            // (hashicorp/terraform-provider-aws#6352).
+            Self::delete(cx, &self.name).await?;
+            bail!(
+                "its role had been deleted, and no other can take its place; so the function was deleted too; deploy again to make it"
+            )
+        }
         if now.state() == Some(&State::Failed) {
             // No update mends this: "you must delete and recreate" (Lambda function states).
             Self::delete(cx, &self.name).await?;

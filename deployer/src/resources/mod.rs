@@ -20,7 +20,7 @@ pub use api_key::{ApiKey, ApiKeyId};
 pub use artifact::{Artifact, ArtifactKey};
 pub use bucket::{Bucket, BucketName};
 pub use function::{AliasArn, CURRENT, Config, Function, served_code};
-pub use log_group::{LogGroup, LogGroupName};
+pub use log_group::{LogGroup, LogGroupName, retention};
 pub use parameter::{Parameter, SecretParameter, fact};
 pub use permission::Permission;
 pub use rest_api::{ApiId, RestApi, Route, api_id};

@@ -144,6 +144,15 @@ async fn get(cx: &Aws, name: &str) -> Result<Option<(aws_sdk_iam::types::Role, T
     Ok(Some((role, tags)))
 }
 
+/// Whether there is a role of this ARN.
+///
+/// # Errors
+/// When IAM can't be asked.
+pub async fn exists(cx: &Aws, arn: &RoleArn) -> Result<bool> {
+    let name = arn.0.rsplit('/').next().unwrap_or_default();
+    Ok(get(cx, name).await?.is_some())
+}
+
 impl Resource<Aws> for Role {
     const KIND: &'static str = "role";
     type Output = RoleArn;

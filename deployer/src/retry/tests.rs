@@ -22,6 +22,7 @@ fn each_passing_mood_of_aws_is_known_and_its_neighbour_is_final() {
     let s3 = Some("S3 to hand out the package");
     let busy = Some("an earlier change to finish");
     let others = Some("other changes to finish");
+    let api_busy = Some("API Gateway to finish another change");
     let deleted = Some("AWS to notice what was deleted");
     let answer = Some("AWS to answer");
     let (api, f) = ("apigateway:PutRestApi", "lambda:UpdateFunctionCode");
@@ -76,9 +77,28 @@ fn each_passing_mood_of_aws_is_known_and_its_neighbour_is_final() {
             409,
             "ConflictException",
             "Unable to complete operation due to concurrent modification. Please try again later.",
-            others,
+            api_busy,
         ),
+        // Seen once with that text too.
+        (api, 400, "BadRequestException", "due to concurrent modification", api_busy),
         (api, 409, "ConflictException", "API Key already exists", None),
+        (api, 503, "ServiceUnavailableException", "Please try again later.", others),
+        (f, 429, "TooManyRequestsException", "Rate exceeded", rate),
+        ("lambda:AddPermission", 409, "ResourceConflictException", "a concurrent update", busy),
+        ("lambda:CreateAlias", 409, "ResourceConflictException", "Alias already exists: x", None),
+        (f, 400, "InvalidParameterValueException", "S3 Error Code: NoSuchBucket.", s3),
+        (f, 400, "X", "the KMS key is invalid for CreateGrant", iam),
+        ("iam:CreateRole", 409, "EntityTemporarilyUnmodifiable", "", others),
+        ("iam:PutRolePolicy", 409, "ConcurrentModification", "", others),
+        ("logs:CreateLogGroup", 400, "OperationAbortedException", "", others),
+        ("logs:CreateLogGroup", 400, "LimitExceededException", "", None),
+        ("s3:PutObject", 409, "ConditionalRequestConflict", "", others),
+        ("s3:PutObject", 412, "PreconditionFailed", "", None),
+        ("ssm:PutParameter", 400, "ParameterAlreadyExists", "", None),
+        ("ssm:PutParameter", 400, "ParameterMaxVersionLimitExceeded", "", None),
+        ("sts:GetCallerIdentity", 403, "ExpiredToken", "", None),
+        ("lambda:CreateFunction", 403, "AccessDeniedException", "perform: iam:PassRole", None),
+        ("lambda:CreateFunction", 413, "RequestEntityTooLargeException", "", None),
         ("s3:CreateBucket", 409, "OperationAborted", "A conflicting conditional operation", others),
         ("s3:CreateBucket", 409, "BucketAlreadyExists", "not available", None),
         ("ssm:PutParameter", 400, "TooManyUpdates", "", others),

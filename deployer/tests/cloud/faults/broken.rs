@@ -81,7 +81,8 @@ impl Journey {
         things(account)
     }
 
-    /// Breaks each request that changes something, one a run; with `FAULTS=all`, each request.
+    /// Breaks each request that changes something, one a run; with `FAULTS=all`, each request, also those
+    /// that only read.
     fn break_each(self, how: Break) {
         self.break_those(how, 1);
     }
@@ -145,7 +146,7 @@ impl Journey {
             assert!(how != Break::Interrupt || waited < LAPSED, "the lease was kept: {waited:?}");
             left
         });
-        report(&format!("{}: {}", self.name, name(how)), points.len(), came);
+        report(name(how), points.len(), came);
     }
 
     /// Breaks every request that only reads, in one run.
@@ -163,15 +164,15 @@ impl Journey {
         let broken = fired.load(Ordering::SeqCst);
         assert!(broken > 30, "only {broken} were broken");
         let came = Came { converged: broken, left_over };
-        report(&format!("{}: {}, each read in one run", self.name, name(how)), broken, came);
+        report(&format!("each read once, {}", name(how)), broken, came);
     }
 }
 
 /// What the table calls it.
 fn name(how: Break) -> &'static str {
     match how {
-        Break::KillSent => "killed before the answer",
-        Break::KillAnswered => "killed after the answer",
+        Break::KillSent => "killed after a request",
+        Break::KillAnswered => "killed after an answer",
         Break::CutBefore => "cut off before it is served",
         Break::LoseAnswer => "answer lost",
         Break::Unavailable => "503",
@@ -191,18 +192,18 @@ macro_rules! cases {
 
 cases! {
     deploy_killed_before_an_answer: DEPLOY.break_each KillSent;
-    deploy_killed_after_an_answer: DEPLOY.break_each KillAnswered;
-    deploy_cut_off_before_it_is_heard: DEPLOY.break_each CutBefore;
+    deploy_killed_after_an_answer: DEPLOY.break_some KillAnswered;
+    deploy_cut_off_before_it_is_heard: DEPLOY.break_some CutBefore;
     deploy_cut_off_before_an_answer: DEPLOY.break_each LoseAnswer;
     deploy_unavailable: DEPLOY.break_some Unavailable;
     update_killed_before_an_answer: UPDATE.break_each KillSent;
-    update_killed_after_an_answer: UPDATE.break_each KillAnswered;
-    update_cut_off_before_it_is_heard: UPDATE.break_each CutBefore;
+    update_killed_after_an_answer: UPDATE.break_some KillAnswered;
+    update_cut_off_before_it_is_heard: UPDATE.break_some CutBefore;
     update_cut_off_before_an_answer: UPDATE.break_each LoseAnswer;
     update_unavailable: UPDATE.break_some Unavailable;
     destroy_killed_before_an_answer: DESTROY.break_each KillSent;
-    destroy_killed_after_an_answer: DESTROY.break_each KillAnswered;
-    destroy_cut_off_before_it_is_heard: DESTROY.break_each CutBefore;
+    destroy_killed_after_an_answer: DESTROY.break_some KillAnswered;
+    destroy_cut_off_before_it_is_heard: DESTROY.break_some CutBefore;
     destroy_cut_off_before_an_answer: DESTROY.break_each LoseAnswer;
     destroy_unavailable: DESTROY.break_some Unavailable;
     deploy_credentials_expired: DEPLOY.break_some Expire;

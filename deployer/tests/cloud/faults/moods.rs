@@ -2,9 +2,10 @@
 
 use super::report::{block_on, each, report, report_all};
 use crate::account::Account;
+use crate::drift::change_everything;
 use crate::world::fault::{
     Always, At, Break, Busy, Ghosts, LostStatements, PagesOfOne, Propagation, Serial, StaleLists,
-    Tomb, Young,
+    Tomb, XmlPagesOfOne, Young,
 };
 use crate::world::{KILLED, World, is_write};
 use deployer::engine::Stop;
@@ -82,6 +83,29 @@ fn a_statement_that_lambda_takes_and_loses() {
     report_all("AddPermission loses a statement", 3);
 }
 
+/// A role of the same name is another role: what Lambda holds for the old one is void, and a deploy
+/// would look fine.
+#[test]
+fn a_role_that_was_deleted_under_its_function() {
+    let account = Account::new();
+    let world = World::of(&account);
+    world.run(&account, "deploy --yes").ends(0);
+    let wanted = block_on(account.inventory());
+    block_on(async {
+        let aws = account.aws().await;
+        let role = aws.env.role("health");
+        let policy = aws.iam.delete_role_policy().role_name(&role).policy_name("write-logs");
+        policy.send().await.unwrap();
+        aws.iam.delete_role().role_name(role).send().await.unwrap();
+    });
+    world.run(&account, "plan").ends(0).says("which is gone → arn:aws:iam::");
+    world.run(&account, "deploy --yes").ends(3).says("its role had been deleted");
+    world.run(&account, "deploy --yes").ends(0);
+    assert_eq!(block_on(account.inventory()), wanted);
+    live(&world, &account);
+    report_all("a role deleted under its function", 1);
+}
+
 #[test]
 fn names_that_were_just_deleted() {
     let account = Account::new();
@@ -99,14 +123,18 @@ fn lists_of_one_item_a_page() {
     let account = Account::new();
     account.run("deploy --yes --stage dev-2").ends(0);
     let others = block_on(account.inventory());
-    let fault = PagesOfOne::default();
-    let pages = fault.pages.clone();
-    let world = World::of(&account).with(fault);
+    let (json, xml) = (PagesOfOne::default(), XmlPagesOfOne::default());
+    let (pages, xml_pages) = (json.pages.clone(), xml.pages.clone());
+    let world = World::of(&account).with(json).with(xml);
     world.run(&account, "deploy --yes").ends(0);
     world.run(&account, "deploy --yes").ends(0).says("nothing to do");
+    // More than one of everything of which there may be many.
+    block_on(change_everything(&account));
+    world.run(&account, "deploy --yes").ends(0);
+    world.run(&account, "plan --detailed-exitcode").ends(0);
     world.run(&account, "destroy --yes").ends(0).says("deleted 16, remaining 0");
     assert_eq!(block_on(account.inventory()), others);
-    let pages = pages.load(Ordering::SeqCst);
+    let pages = pages.load(Ordering::SeqCst) + xml_pages.load(Ordering::SeqCst);
     report_all("one item a page", pages);
 }
 

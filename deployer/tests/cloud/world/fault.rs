@@ -33,6 +33,9 @@ pub trait Fault: Send {
         false
     }
 
+    /// Changes what is asked for.
+    fn rewrite(&self, _: &Request, _: &mut HttpRequest) {}
+
     fn before(&mut self, _: &Request, _: Duration) -> Verdict {
         Verdict::Pass
     }
@@ -678,6 +681,14 @@ fn paging(op: &str) -> Option<(&'static str, &'static str, &'static str)> {
 }
 
 impl Fault for PagesOfOne {
+    /// The local cloud can do this by itself.
+    fn rewrite(&self, request: &Request, sent: &mut HttpRequest) {
+        if request.name == "s3:ListObjectVersions" {
+            let uri = format!("{}&max-keys=1", sent.uri());
+            sent.set_uri(uri).unwrap();
+        }
+    }
+
     fn before(&mut self, request: &Request, _: Duration) -> Verdict {
         let Some((items, token, sent)) = paging(&request.name) else { return Verdict::Pass };
         let asked = format!("{}?{}", request.query, request.body);
@@ -715,6 +726,63 @@ impl PagesOfOne {
             body[token] = json!(key);
             self.rest.insert(key, rest);
         }
+    }
+}
+
+/// The same for IAM, which speaks XML.
+#[derive(Default)]
+pub struct XmlPagesOfOne {
+    /// By marker: the answer around its items, and those that are still to be told.
+    rest: BTreeMap<String, (String, Vec<String>)>,
+    pub pages: Arc<AtomicUsize>,
+}
+
+impl XmlPagesOfOne {
+    fn page(&mut self, around: String, mut rest: Vec<String>) -> String {
+        let number = self.pages.fetch_add(1, Ordering::SeqCst);
+        let now: String = rest.drain(..usize::from(!rest.is_empty())).collect();
+        if rest.is_empty() {
+            return around.replace("{items}", &now);
+        }
+        let marker = format!("page{number}");
+        let more = format!("<IsTruncated>true</IsTruncated><Marker>{marker}</Marker>");
+        let page = around.replace("{items}", &now);
+        let page = page.replace("<IsTruncated>false</IsTruncated>", &more);
+        self.rest.insert(marker, (around, rest));
+        page
+    }
+}
+
+impl Fault for XmlPagesOfOne {
+    fn before(&mut self, request: &Request, _: Duration) -> Verdict {
+        let asked = request.body.split('&').find_map(|pair| pair.strip_prefix("Marker="));
+        let Some((around, rest)) = asked.and_then(|marker| self.rest.remove(marker)) else {
+            return Verdict::Pass;
+        };
+        let body = self.page(around, rest).into_bytes();
+        Verdict::Answer(Response { status: 200, headers: BTreeMap::new(), body })
+    }
+
+    fn after(&mut self, request: &Request, answer: &mut Response, _: Duration) -> Verdict {
+        let list = match request.name.as_str() {
+            "iam:ListRoles" => "Roles",
+            "iam:ListRolePolicies" => "PolicyNames",
+            "iam:ListAttachedRolePolicies" => "AttachedPolicies",
+            _ => return Verdict::Pass,
+        };
+        let text = String::from_utf8(std::mem::take(&mut answer.body)).unwrap();
+        let (open, close) = (format!("<{list}>"), format!("</{list}>"));
+        let parts = text.split_once(&open).and_then(|(before, rest)| {
+            rest.split_once(&close).map(|(items, after)| (before, items, after))
+        });
+        let Some((before, items, after)) = parts.filter(|_| answer.is_ok()) else {
+            answer.body = text.into_bytes();
+            return Verdict::Pass;
+        };
+        let items = items.split_inclusive("</member>").map(ToOwned::to_owned).collect();
+        let around = format!("{before}{open}{{items}}{close}{after}");
+        answer.body = self.page(around, items).into_bytes();
+        Verdict::Pass
     }
 }
 

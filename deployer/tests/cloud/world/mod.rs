@@ -223,7 +223,7 @@ impl World {
     }
 
     /// Serves one request, or does whatever else becomes of it.
-    async fn serve(&self, sent: HttpRequest, run: Instant) -> Result<Response, ConnectorError> {
+    async fn serve(&self, mut sent: HttpRequest, run: Instant) -> Result<Response, ConnectorError> {
         let request = Request::of(&sent);
         self.state(|state| {
             state.requests.push(request.name.clone());
@@ -237,6 +237,7 @@ impl World {
             let mut verdicts = state.faults.iter_mut().map(|fault| fault.before(&request, now));
             verdicts.find(|verdict| !matches!(verdict, Verdict::Pass))
         });
+        self.state(|state| state.faults.iter().for_each(|f| f.rewrite(&request, &mut sent)));
         match before.unwrap_or(Verdict::Pass) {
             Verdict::Pass => {}
             Verdict::Answer(response) => return Ok(response),
