@@ -58,9 +58,10 @@ async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
             let value = Secret::new(key.value.unwrap_or_default());
             cx.secrets.keep(&value);
             let (id, name) = (key.id.unwrap_or_default(), key.name.unwrap_or_default());
+            let tags = super::gateway_tags(cx, &format!("/apikeys/{id}")).await?;
+            let Some(tags) = tags else { continue };
             keys.push(Key {
-                // Lists don't always tell the tags.
-                tags: super::gateway_tags(cx, &format!("/apikeys/{id}"), key.tags).await?,
+                tags,
                 value,
                 enabled: key.enabled,
                 created: key.created_date.map_or(0, |date| date.secs()),

@@ -1,7 +1,7 @@
 //! The staging bucket: where packages lie until Lambda has fetched them, and the lease on the stage.
 //! Closed to the public.
 
-use super::{Aws, gone, outputs, owner};
+use super::{Aws, gone, is_ours, outputs, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Foreign, Live, Owned, Owner, Resource};
 use crate::env::Tags;
@@ -105,12 +105,16 @@ impl Bucket {
     }
 }
 
-async fn tags(cx: &Aws, bucket: &str) -> Result<Tags> {
+/// None when the bucket is gone.
+async fn tags(cx: &Aws, bucket: &str) -> Result<Option<Tags>> {
     let request =
         || cx.s3.get_bucket_tagging().bucket(bucket).expected_bucket_owner(&cx.env.account).send();
     match cx.call("s3:GetBucketTagging", request).await {
-        Ok(answer) => Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect()),
-        Err(failure) if failure.is("NoSuchTagSet") || failure.is_missing() => Ok(Tags::new()),
+        Ok(answer) => {
+            Ok(Some(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect()))
+        }
+        Err(failure) if failure.is("NoSuchTagSet") => Ok(Some(Tags::new())),
+        Err(failure) if failure.is_missing() => Ok(None),
         Err(failure) => Err(failure.into()),
     }
 }
@@ -232,7 +236,7 @@ impl Resource<Aws> for Bucket {
         }
         let (tags, blocked, policy) =
             tokio::join!(tags(cx, name), is_blocked(cx, name), policy(cx, name));
-        let tags = tags?;
+        let Some(tags) = tags? else { return Ok(None) };
         let props = Self { name: name.clone(), public_access_blocked: blocked?, policy: policy? };
         Ok(live(owner(&cx.env, &tags), props))
     }
@@ -285,7 +289,7 @@ impl Resource<Aws> for Bucket {
         if cx.call("s3:ListBucket", head).await.or_missing()?.is_none() {
             return Ok(vec![]);
         }
-        let ours = owner(&cx.env, &tags(cx, &name).await?) == Owner::Ours;
+        let ours = tags(cx, &name).await?.is_some_and(|tags| is_ours(&cx.env, &tags));
         Ok(ours.then(|| Owned { id: name.clone(), name }).into_iter().collect())
     }
 }

@@ -138,18 +138,12 @@ fn gone<T>(result: Result<T, Failure>) -> Result<()> {
     }
 }
 
-/// Tags of an API Gateway object: those that a list told, else asked for.
-async fn gateway_tags(
-    cx: &Aws,
-    path: &str,
-    told: Option<std::collections::HashMap<String, String>>,
-) -> Result<Tags> {
-    if let Some(tags) = told.filter(|tags| !tags.is_empty()) {
-        return Ok(tags.into_iter().collect());
-    }
+/// Tags of an API Gateway object. None when it is gone: lists tell of it for a while, and don't always
+/// tell the tags.
+async fn gateway_tags(cx: &Aws, path: &str) -> Result<Option<Tags>> {
     let arn = cx.env.gateway_arn(path);
     let answer =
         cx.call("apigateway:GetTags", || cx.apigateway.get_tags().resource_arn(&arn).send());
     let answer = crate::aws::Missing::or_missing(answer.await)?;
-    Ok(answer.and_then(|answer| answer.tags).unwrap_or_default().into_iter().collect())
+    Ok(answer.map(|answer| answer.tags.unwrap_or_default().into_iter().collect()))
 }

@@ -118,8 +118,14 @@ impl RestApi {
 
     async fn make(&self, cx: &Aws) -> Result<String> {
         let regional = || EndpointConfiguration::builder().types(EndpointType::Regional).build();
-        let look =
-            async || Ok(find(cx, &self.name).await?.ours.into_iter().next().map(|api| api.id));
+        let look = async || {
+            for api in find(cx, &self.name).await?.ours {
+                if exists(cx, &api.id).await? {
+                    return Ok(Some(api.id));
+                }
+            }
+            Ok(None)
+        };
         let make = async || {
             let request = || {
                 let request = cx.apigateway.create_rest_api().name(&self.name);
@@ -147,11 +153,16 @@ pub async fn busy_or_gone<T>(cx: &Aws, id: &str, result: Result<T>) -> Result<T>
         Err(error) if error.downcast_ref().is_some_and(busy) => error,
         result => return result,
     };
-    let get = || cx.apigateway.get_rest_api().rest_api_id(id).send();
-    match cx.call("apigateway:GetRestApi", get).await.or_missing()? {
-        Some(_) => Err(error),
-        None => Err(error.context(format!("API {id} has been deleted"))),
+    match exists(cx, id).await? {
+        true => Err(error),
+        false => Err(error.context(format!("API {id} has been deleted"))),
     }
+}
+
+/// Lists may tell of an API that is gone.
+async fn exists(cx: &Aws, id: &str) -> Result<bool> {
+    let get = || cx.apigateway.get_rest_api().rest_api_id(id).send();
+    Ok(cx.call("apigateway:GetRestApi", get).await.or_missing()?.is_some())
 }
 
 /// An API as lists tell of it.
@@ -214,14 +225,16 @@ pub async fn api_id(cx: &Aws) -> Result<Option<ApiId>> {
     Ok(found.ours.into_iter().next().map(|api| ApiId(api.id)))
 }
 
-async fn routes(cx: &Aws, id: &str) -> Result<BTreeMap<String, Route>> {
+/// None when the API is gone, which the list of APIs has not heard of yet.
+async fn routes(cx: &Aws, id: &str) -> Result<Option<BTreeMap<String, Route>>> {
     let (mut routes, mut position) = (BTreeMap::new(), None);
     loop {
         let request = || {
             let request = cx.apigateway.get_resources().rest_api_id(id).limit(500);
             request.embed("methods").set_position(position.clone()).send()
         };
-        let page = cx.call("apigateway:GetResources", request).await?;
+        let page = cx.call("apigateway:GetResources", request).await.or_missing()?;
+        let Some(page) = page else { return Ok(None) };
         for resource in page.items.unwrap_or_default() {
             let path = resource.path().unwrap_or_default();
             for (method, settings) in resource.resource_methods().into_iter().flatten() {
@@ -230,7 +243,7 @@ async fn routes(cx: &Aws, id: &str) -> Result<BTreeMap<String, Route>> {
         }
         position = page.position;
         if position.is_none() {
-            return Ok(routes);
+            return Ok(Some(routes));
         }
     }
 }
@@ -246,11 +259,12 @@ impl Resource<Aws> for RestApi {
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ApiId>>> {
         let Found { ours, others } = find(cx, &self.name).await?;
         let Some(api) = ours.into_iter().chain(others).next() else { return Ok(None) };
+        let Some(routes) = routes(cx, &api.id).await? else { return Ok(None) };
         Ok(Some(Live {
             owner: owner(&cx.env, &api.tags),
             output: ApiId(api.id.clone()),
             props: Self {
-                routes: routes(cx, &api.id).await?,
+                routes,
                 name: api.name,
                 endpoint: api.endpoint,
                 api_key_source: api.api_key_source,
@@ -283,9 +297,7 @@ impl Resource<Aws> for RestApi {
         let request = || cx.apigateway.delete_rest_api().rest_api_id(id).send();
         gone(cx.call("apigateway:DeleteRestApi", request).await)?;
         until("API Gateway to delete the API", Duration::from_secs(120), async || {
-            let request = || cx.apigateway.get_rest_api().rest_api_id(id).send();
-            let found = cx.call("apigateway:GetRestApi", request).await.or_missing()?;
-            Ok(found.is_none().then_some(()))
+            Ok((!exists(cx, id).await?).then_some(()))
         })
         .await
     }

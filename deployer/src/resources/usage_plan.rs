@@ -78,6 +78,8 @@ async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
                 format!("{}:{}", stage.api_id().unwrap_or("?"), stage.stage().unwrap_or("?"))
             };
             let id = plan.id().unwrap_or_default().to_owned();
+            let tags = super::gateway_tags(cx, &format!("/usageplans/{id}")).await?;
+            let Some(tags) = tags else { continue };
             plans.push(Plan {
                 limits: Limits {
                     rate: plan.throttle().map_or(0.0, |throttle| throttle.rate_limit()),
@@ -90,7 +92,7 @@ async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
                         .to_owned(),
                 },
                 stages: plan.api_stages().iter().map(stage).collect(),
-                tags: super::gateway_tags(cx, &format!("/usageplans/{id}"), plan.tags).await?,
+                tags,
                 name,
                 id,
             });

@@ -84,11 +84,12 @@ async fn change_api(aws: &Aws, api: &str) {
 async fn change_key_and_plan(aws: &Aws) {
     let gateway = &aws.apigateway;
     let keys = gateway.get_api_keys().send().await.unwrap();
-    let key = keys.items()[0].id().unwrap();
+    let ours = Some(aws.env.name());
+    let key = keys.items().iter().find(|key| key.name == ours).unwrap().id().unwrap();
     let off = gateway.update_api_key().api_key(key).patch_operations(replace("/enabled", "false"));
     off.send().await.unwrap();
     let plans = gateway.get_usage_plans().send().await.unwrap();
-    let plan = plans.items()[0].id().unwrap();
+    let plan = plans.items().iter().find(|plan| plan.name == ours).unwrap().id().unwrap();
     let limits = gateway.update_usage_plan().usage_plan_id(plan);
     let limits = limits.patch_operations(replace("/throttle/burstLimit", "7"));
     limits.patch_operations(replace("/quota/limit", "7")).send().await.unwrap();
@@ -127,7 +128,8 @@ pub async fn change_everything(account: &Account) {
     change_log_groups(&aws).await;
     change_roles(&aws).await;
     change_functions(&aws).await;
-    change_api(&aws, apis.items()[0].id().unwrap()).await;
+    let api = apis.items().iter().find(|api| api.name == Some(aws.env.name())).unwrap();
+    change_api(&aws, api.id().unwrap()).await;
     change_bucket(&aws, &format!("artifacts/root/{sha256}.zip")).await;
     change_parameters(&aws).await;
     change_key_and_plan(&aws).await;

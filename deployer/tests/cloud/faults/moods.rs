@@ -163,6 +163,26 @@ fn lists_that_lag_make_nothing_twice() {
     report("lists 10 s behind", points.len(), came);
 }
 
+/// A destroy that was stopped half-way, and a deploy at once: lists still show what is gone.
+#[test]
+fn lists_that_show_what_is_gone() {
+    let ops = ["DeleteRestApi", "DeleteApiKey", "DeleteUsagePlan"];
+    let came = each(&ops, |op| {
+        let (account, stop, fired) = (Account::new(), Stop::default(), Arc::default());
+        let world = World::of(&account).with(StaleLists::by(seconds(10)));
+        world.run(&account, "deploy --yes").ends(0);
+        let wanted = block_on(account.inventory());
+        world.add(At::new(&format!("apigateway:{op}"), 1, Break::Interrupt, &stop, &fired));
+        world.run_until(&account, &["destroy --yes"], &stop).remove(0).ends(130);
+        world.run(&account, "deploy --yes").ends(0);
+        world.run(&account, "plan --detailed-exitcode").ends(0);
+        assert_eq!(block_on(account.inventory()), wanted);
+        world.run(&account, "destroy --yes").ends(0).says("remaining 0");
+        block_on(account.inventory())
+    });
+    report("lists show what is gone", ops.len(), came);
+}
+
 #[test]
 fn a_log_group_that_comes_back() {
     let account = Account::new();
