@@ -138,8 +138,19 @@ pub async fn look(aws: &Aws) -> Result<Seen> {
     Ok(Seen { bucket: true, etag: answer.e_tag, record, modified })
 }
 
+/// Why a run wants the lease.
+pub struct Intent<'a> {
+    /// `deploy`, `destroy`
+    pub doing: &'a str,
+    pub git_sha: &'a str,
+    /// Whether the bucket is made to hold it. Else, without a bucket, there is no lease.
+    pub makes_bucket: bool,
+    /// How long to wait for a living run.
+    pub patience: Duration,
+}
+
 /// Takes the lease, waiting for one that seems to be a dead run's to lapse, and for a living run's
-/// to be given back as long as `patience` lasts. `seen` is from when the stage was read. Says whether
+/// to be given back as long as patience lasts. `seen` is from when the stage was read. Says whether
 /// what was read then still holds: nobody else has had the lease since.
 ///
 /// # Errors
@@ -147,9 +158,7 @@ pub async fn look(aws: &Aws) -> Result<Seen> {
 pub async fn take(
     aws: &Aws,
     seen: Seen,
-    doing: &str,
-    git_sha: &str,
-    patience: Duration,
+    intent: &Intent<'_>,
     tell: &dyn Fn(String),
 ) -> Result<bool> {
     let record = Record {
@@ -157,18 +166,21 @@ pub async fn take(
         nonce: nonce()?,
         held: true,
         holder: holder(aws),
-        doing: doing.to_owned(),
-        git_sha: git_sha.to_owned(),
+        doing: intent.doing.to_owned(),
+        git_sha: intent.git_sha.to_owned(),
         since: aws.clock.now(),
         beats: 0,
     };
     let (mut now, mut made_bucket, first) = (seen.clone(), false, seen);
     loop {
-        if !now.bucket {
-            made_bucket |= make_bucket(aws).await?;
-        }
         if !now.is_free() {
-            now = wait(aws, now, patience, tell).await?;
+            now = wait(aws, now, intent.patience, tell).await?;
+        }
+        if !now.bucket {
+            if !intent.makes_bucket {
+                return Ok(!first.bucket);
+            }
+            made_bucket |= make_bucket(aws).await?;
         }
         let undisturbed = first.is_free() && now.etag == first.etag;
         let etag = match put(aws, &record, now.etag.as_deref()).await {

@@ -62,8 +62,13 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         return Ok(ended);
     }
     mind_interrupts(aws.stop());
-    let undisturbed =
-        take_lease(common, &aws, seen, ("deploy", &release.git_sha), &args.patience).await?;
+    let intent = lease::Intent {
+        doing: "deploy",
+        git_sha: &release.git_sha,
+        makes_bucket: true,
+        patience: args.patience.time(),
+    };
+    let undisturbed = take_lease(common, &aws, seen, &intent).await?;
     with_lease(&aws, deploy.carry_out(undisturbed, surveyed)).await
 }
 

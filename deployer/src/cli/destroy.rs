@@ -40,9 +40,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         .context(explain::Preflight)?;
     let plan = &found.1;
     if plan.steps.is_empty() {
-        say(format!("stage {} isn't there: nothing bears its tags", common.stage));
-        receipt(common, &[], &[]);
-        return Ok(Exit::Done);
+        return Ok(nothing(common));
     }
     if !common.quiet {
         say(show_plan::show(plan, false));
@@ -61,12 +59,16 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         }
     }
     mind_interrupts(aws.stop());
-    // Without a bucket there is nowhere to keep a lease, and none is made for a stage that goes.
-    let undisturbed = match plan.steps.iter().any(|step| step.kind == "bucket") {
-        true => take_lease(common, &aws, seen, ("destroy", ""), &args.patience).await?,
-        false => true,
-    };
+    let (doing, patience) = ("destroy", args.patience.time());
+    let intent = lease::Intent { doing, git_sha: "", makes_bucket: false, patience };
+    let undisturbed = take_lease(common, &aws, seen, &intent).await?;
     with_lease(&aws, carry_out(common, &aws, undisturbed, found, started)).await
+}
+
+fn nothing(common: &Common) -> Exit {
+    say(format!("stage {} isn't there: nothing bears its tags", common.stage));
+    receipt(common, &[], &[]);
+    Exit::Done
 }
 
 /// With the lease in hand. What came meanwhile bears the stage's tags too, and so goes as well.
@@ -81,6 +83,9 @@ async fn carry_out(
         true => found,
         false => survey_for_destroy(common, aws).await?,
     };
+    if plan.steps.is_empty() {
+        return Ok(nothing(common));
+    }
     let report = run::carry_out(common, aws, &survey, &plan).await;
     if !report.complete() {
         receipt(common, &report.done, &remaining(&report));

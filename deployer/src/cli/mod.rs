@@ -23,6 +23,7 @@ use crate::aws::Access;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How a run ended, for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +135,12 @@ pub struct Patience {
     /// How long to wait for another run that has the stage to finish
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     wait: u64,
+}
+
+impl Patience {
+    fn time(&self) -> Duration {
+        Duration::from_secs(self.wait)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

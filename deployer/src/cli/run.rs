@@ -3,7 +3,7 @@
 use super::explain::Preflight;
 use super::progress::{Progress, Spinner};
 use super::screen::{BAD, CHANGED, DIM, paint, say, time};
-use super::{Common, Exit, Patience, explain};
+use super::{Common, Exit, explain};
 use crate::aws::{Access, Aws, Failure, Local};
 use crate::engine::{Event, Observer, Plan, Report, Silent, Stop, Survey, survey_owned};
 use crate::env::Env;
@@ -142,16 +142,14 @@ pub async fn take_lease(
     common: &Common,
     aws: &Aws,
     seen: lease::Seen,
-    (doing, git_sha): (&str, &str),
-    patience: &Patience,
+    intent: &lease::Intent<'_>,
 ) -> Result<bool> {
     let tell = |text| {
         if !common.quiet {
             say(paint(DIM, text));
         }
     };
-    let wait = Duration::from_secs(patience.wait);
-    let taken = lease::take(aws, seen, doing, git_sha, wait, &tell).await;
+    let taken = lease::take(aws, seen, intent, &tell).await;
     let undisturbed = taken.map_err(|error| match error.is::<lease::Held>() {
         true => error.context(Preflight),
         false => error,

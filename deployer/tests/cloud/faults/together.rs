@@ -66,6 +66,19 @@ impl Fault for Slow {
 }
 
 #[test]
+fn of_two_destroys_the_second_finds_nothing_to_do() {
+    let account = Account::new();
+    let world = World::of(&account);
+    world.run(&account, "deploy --yes").ends(0);
+    let mut ran = world.run_together(&account, &["destroy --yes", "destroy --yes"]);
+    ran.sort_by_key(|ran| ran.out.contains("deleted 0"));
+    let [done, idle] = <[Ran; 2]>::try_from(ran).unwrap();
+    done.ends(0).says("deleted 16, remaining 0");
+    idle.ends(0).says("stage dev isn't there").says("deleted 0, remaining 0");
+    assert_eq!(block_on(account.inventory()), Vec::<String>::new());
+}
+
+#[test]
 fn a_saved_plan_is_not_carried_out_when_the_stage_has_changed_while_it_waited() {
     let account = Account::new();
     let world = World::of(&account).with(Slow);
