@@ -44,6 +44,25 @@ impl Endpoint {
         Self { body, ..self }
     }
 
+    /// Says what is wrong with an answer, if anything.
+    pub fn judge(
+        &self,
+        status: u16,
+        content_type: &str,
+        body: &str,
+        release: &Release,
+    ) -> Result<(), String> {
+        if status != 200 {
+            return Err(format!("status {status} instead of 200"));
+        }
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if media_type != self.content_type {
+            let wanted = self.content_type;
+            return Err(format!("content type {content_type:?} instead of {wanted:?}"));
+        }
+        self.check_body(body, release)
+    }
+
     /// Says what is wrong with a body, if anything.
     pub fn check_body(&self, body: &str, release: &Release) -> Result<(), String> {
         let Ok(is) = serde_json::from_str::<Value>(body) else {

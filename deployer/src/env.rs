@@ -81,6 +81,11 @@ impl Env {
         format!("arn:{partition}:lambda:{region}:{account}:function:{function}")
     }
 
+    /// ARN of the alias that the API calls, of a function by its short name.
+    pub fn alias_arn(&self, function: &str) -> String {
+        format!("{}:{ALIAS}", self.function_arn(&self.function(function)))
+    }
+
     /// What an API Gateway integration calls (AWS: "Set up Lambda proxy integrations").
     pub fn integration_uri(&self, alias_arn: &str) -> String {
         let Self { partition, region, .. } = self;

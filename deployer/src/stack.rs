@@ -4,12 +4,11 @@
 
 use crate::aws::Aws;
 use crate::contract::{Endpoint, get};
-use crate::engine::{Graph, Handle, Link, Value};
-use crate::env::Env;
+use crate::engine::{Graph, Handle};
+use crate::env::{ALIAS, Env};
 use crate::release::Release;
 use crate::resources::*;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// The first part of every name. A fork changes this one line.
 pub const APP: &str = "ops-api";
@@ -59,7 +58,7 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
         value: link.to(&key_value),
     });
 
-    let mut functions: BTreeMap<&str, Handle<AliasArn>> = BTreeMap::new();
+    let mut functions: BTreeMap<&str, Handle<Version>> = BTreeMap::new();
     for endpoint in endpoints {
         // Several routes may share a function.
         let declare = || function(&mut graph, env, release, &bucket, endpoint);
@@ -67,34 +66,44 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
     }
 
     // Routes need only the functions' names, so the API is made while Lambda prepares them.
-    let (name, aliases) = (env.name(), functions.clone());
-    let definition = Arc::new(move |link: &Link| RestApi {
-        name: name.clone(),
+    let e = env.clone();
+    let definition = move || RestApi {
+        name: e.name(),
         endpoint: "REGIONAL".to_owned(),
         api_key_source: "HEADER".to_owned(),
-        routes: routes(endpoints, |function| link.mention(&aliases[function])),
-    });
-    let of_api = definition.clone();
-    let api = graph.add(move |link| of_api(link));
+        routes: endpoints.iter().map(|endpoint| route(&e, endpoint)).collect(),
+    };
+    let fingerprint = definition().fingerprint(env);
+    let api = graph.add(move |_| definition());
 
     let permissions: Vec<Handle<()>> = functions
         .iter()
-        .map(|(name, alias)| {
-            let (e, name, alias, api) =
-                (env.clone(), env.function(name), alias.clone(), api.clone());
+        .map(|(name, function)| {
+            let (e, name, function, api) =
+                (env.clone(), env.function(name), function.clone(), api.clone());
             graph.add(move |link| {
+                link.after(&function);
                 let source_arn = link.to(&api).map(|api| e.invoke_arn(api.as_str()));
-                Permission::for_api(name.clone(), link.to(&alias), source_arn)
+                Permission::for_api(name.clone(), source_arn)
             })
         })
         .collect();
 
-    // A route is served once its function answers, and no sooner.
-    let (e, in_api) = (env.clone(), api.clone());
+    // Routes and versions serve once all of them are proven, and then together.
+    let (name, in_api) = (env.stage.clone(), api.clone());
+    let proof = Proof { endpoints, release: release.clone() };
     let stage = graph.add(move |link| {
         permissions.iter().for_each(|permission| link.after(permission));
-        let deployment = definition(link).fingerprint(&e);
-        Stage::limited(e.stage.clone(), link.to(&in_api), deployment, STAGE_LIMIT)
+        let version = |(name, function): (&&str, _)| ((*name).to_owned(), link.to(function));
+        Stage {
+            api: link.to(&in_api),
+            name: name.clone(),
+            proof: proof.clone(),
+            deployment: fingerprint.clone(),
+            functions: functions.iter().map(version).collect(),
+            throttling: Stage::limit(STAGE_LIMIT),
+            unserved: vec![],
+        }
     });
 
     let (name, of_api, of_stage) = (env.name(), api.clone(), stage.clone());
@@ -128,7 +137,7 @@ fn function(
     release: &Release,
     bucket: &Handle<BucketName>,
     endpoint: &'static Endpoint,
-) -> Handle<AliasArn> {
+) -> Handle<Version> {
     let short = endpoint.function;
     let name = env.log_group(short);
     let log_group = graph.add(move |_| LogGroup::new(name.clone(), LOG_RETENTION_DAYS));
@@ -166,21 +175,16 @@ fn function(
             environment: environment.clone(),
         },
         code: code.clone(),
-        live: CURRENT.to_owned(),
+        published: true,
+        alias: Some(ALIAS.to_owned()),
         bucket: link.to(&bucket),
         artifact: link.to(&artifact),
     })
 }
 
-fn routes(
-    endpoints: &[Endpoint],
-    alias: impl Fn(&str) -> Value<AliasArn>,
-) -> BTreeMap<String, Route> {
-    let route = |endpoint: &Endpoint| {
-        let name = format!("{} {}", endpoint.method, endpoint.path);
-        (name, Route::to_function(alias(endpoint.function)))
-    };
-    endpoints.iter().map(route).collect()
+fn route(env: &Env, endpoint: &Endpoint) -> (String, Route) {
+    let alias = AliasArn(env.alias_arn(endpoint.function));
+    (format!("{} {}", endpoint.method, endpoint.path), Route::to_function(alias.into()))
 }
 
 #[cfg(test)]

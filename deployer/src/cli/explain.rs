@@ -8,6 +8,7 @@ use crate::engine::{Failures, Foreign, Interrupted, Stopped};
 use crate::http::WrongClock;
 use crate::lease::Held;
 use crate::release::Unpackaged;
+use crate::resources::Disproved;
 use anyhow::Error;
 use std::fmt;
 
@@ -137,6 +138,11 @@ fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (String,
     if has(|cause| cause.is::<WrongClock>()) {
         let cause = "AWS refuses signatures that are more than five minutes old, or not yet due";
         return owned(cause, "set the clock (sudo timedatectl set-ntp true), and run again");
+    }
+    if has(|cause| cause.is::<Disproved>()) {
+        let cause =
+            "the code is broken, or its line in ENDPOINTS of deployer/src/stack.rs is out of date";
+        return owned(cause, "mend it and deploy again; what served before still does, untouched");
     }
     if has(|cause| cause.is::<Foreign>()) {
         let next = "choose another --stage; or, if it may be managed here, give it these tags";

@@ -100,7 +100,7 @@ impl Observer for Progress {
                 self.line(&format!(
                     "  {} {padded}  {failed}: {}",
                     paint(BAD, "✗"),
-                    error.root_cause()
+                    error.root_cause().to_string().lines().next().unwrap_or_default()
                 ));
             }
         }

@@ -10,7 +10,7 @@ use crate::env::Env;
 use crate::http::WrongClock;
 use crate::lease;
 use crate::release::Release;
-use crate::resources::{api_id, fact, kinds, served_code};
+use crate::resources::{Disproved, api_id, fact, kinds, served_code};
 use crate::stack::{APP, ENDPOINTS, Stack, stack};
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -240,5 +240,9 @@ pub fn tell(report: &Report, common: &Common, verb: &str) -> Exit {
             stopped.len()
         ),
     ));
-    if !stopped.is_empty() && failed.is_empty() { Exit::Interrupted } else { Exit::PartlyDone }
+    match failed.iter().any(|(_, error)| error.chain().any(|cause| cause.is::<Disproved>())) {
+        true => Exit::SmokeTestFailed,
+        false if !stopped.is_empty() && failed.is_empty() => Exit::Interrupted,
+        false => Exit::PartlyDone,
+    }
 }

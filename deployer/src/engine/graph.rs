@@ -51,11 +51,6 @@ impl Link {
         other.value()
     }
 
-    /// Another's output where it follows from the name: fills the property, waits for nobody.
-    pub fn mention<O: Clone>(&self, other: &Handle<O>) -> Value<O> {
-        other.value()
-    }
-
     /// Only the edge: this is made after the other, and deleted before it.
     pub fn after<O>(&self, other: &Handle<O>) {
         self.uses.borrow_mut().insert(other.node);

@@ -87,8 +87,10 @@ where
             };
             let changes =
                 diff(&serde_json::to_value(&live.props)?, &serde_json::to_value(&wanted)?);
+            if !R::MOVES || changes.is_empty() {
+                self.publish(live.output.clone());
+            }
             let finding = Finding { id: Some(live.id.clone()), owner: live.owner.clone(), changes };
-            self.publish(live.output.clone());
             let _ = self.live.set(live);
             Ok(finding)
         })

@@ -18,6 +18,9 @@ pub trait Resource<C: Sync>: Serialize + Sized + Send + Sync + 'static {
     /// What others may use of it: an ARN, an id, or nothing.
     type Output: Clone + Send + Sync + 'static;
 
+    /// Whether an update gives another output. Then what uses it can't know it before.
+    const MOVES: bool = false;
+
     /// Unique among the declared resources of its kind.
     fn name(&self) -> String;
 

@@ -1,4 +1,4 @@
-//! A Lambda function, its published versions, and the alias that the API calls.
+//! A Lambda function and its published versions. Which of them serves is the stage's to say.
 
 use super::owner;
 use super::{ArtifactKey, Aws, BucketName, LogGroupName, RoleArn, adopt, gone, is_ours, outputs};
@@ -18,12 +18,14 @@ use std::time::Duration;
 outputs! {
     /// The function's alias `live`.
     AliasArn
+    /// A published version, by its number: what is configured, for good.
+    Version
 }
 
 /// Long enough for Lambda's slowest preparation of a small zip.
 const PREPARATION: Duration = Duration::from_secs(120);
 
-/// What is wanted of `$LATEST`, and that the alias serves just that.
+/// What is wanted of `$LATEST`, and that it is published.
 #[derive(Debug, Serialize)]
 pub struct Function {
     #[serde(skip)]
@@ -32,8 +34,10 @@ pub struct Function {
     pub config: Config,
     /// The package, as Lambda names it: base64 of its SHA-256.
     pub code: String,
-    /// What the alias points at: [`CURRENT`], or a version that isn't what is configured.
-    pub live: String,
+    /// Whether a version equals what is configured.
+    pub published: bool,
+    /// The alias that the API calls. Made with the function, before anything calls it.
+    pub alias: Option<String>,
     #[serde(skip)]
     pub bucket: Value<BucketName>,
     #[serde(skip)]
@@ -42,9 +46,6 @@ pub struct Function {
 
 /// Behind the ARN of a live function's role that has been deleted.
 const GONE: &str = ", which is gone";
-
-/// What [`Function::live`] is when the alias serves, with all its traffic, what is configured.
-pub const CURRENT: &str = "a version equal to what is configured";
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
@@ -123,9 +124,9 @@ impl Function {
         Ok(())
     }
 
-    /// Publishes what is configured and moves the alias to it. Both may be repeated: publishing
-    /// what hasn't changed gives the version that is there.
-    async fn release(&self, cx: &Aws) -> Result<AliasArn> {
+    /// Publishes what is configured. May be repeated: what hasn't changed gives the version that is
+    /// there. The first version serves once the stage has a route to it.
+    async fn publish(&self, cx: &Aws) -> Result<Version> {
         self.settled(cx, None).await?;
         let name = &self.name;
         let publish =
@@ -137,23 +138,17 @@ impl Function {
             let request = cx.lambda.create_alias().function_name(name).name(ALIAS);
             request.function_version(&version).send()
         };
-        let update = || {
-            let request = cx.lambda.update_alias().function_name(name).name(ALIAS);
-            // Without an empty one, weights that somebody set would stay.
-            let all = AliasRoutingConfiguration::builder()
-                .set_additional_version_weights(Some([].into()));
-            request.function_version(&version).routing_config(all.build()).send()
-        };
-        if cx.call("lambda:UpdateAlias", update).await.or_missing()?.is_none() {
+        if self.alias_missing(cx).await? {
             match cx.call_new("lambda:CreateAlias", create).await {
-                // An answer was lost: it is there, with this version or an older one.
-                Err(failure) if failure.says("already exists") => {
-                    cx.call_new("lambda:UpdateAlias", update).await?;
-                }
+                Err(failure) if failure.says("already exists") => {} // an answer was lost
                 result => drop(result?),
             }
         }
-        Ok(self.alias_arn(cx))
+        Ok(Version(version))
+    }
+
+    async fn alias_missing(&self, cx: &Aws) -> Result<bool> {
+        Ok(served(cx, &self.name).await?.is_none())
     }
 
     async fn role_exists(&self, cx: &Aws) -> Result<bool> {
@@ -161,10 +156,6 @@ impl Function {
             Some(arn) => super::role::exists(cx, arn).await,
             None => Ok(true),
         }
-    }
-
-    fn alias_arn(&self, cx: &Aws) -> AliasArn {
-        AliasArn(format!("{}:{ALIAS}", cx.env.function_arn(&self.name)))
     }
 
     async fn update_config(&self, cx: &Aws) -> Result<()> {
@@ -249,72 +240,106 @@ pub async fn is_ours_or_absent(cx: &Aws, short: &str) -> Result<bool> {
     Ok(found.is_none_or(|(_, tags)| is_ours(&cx.env, &tags)))
 }
 
-/// Whether the alias shares its traffic among versions.
-async fn shares_traffic(cx: &Aws, name: &str) -> Result<bool> {
+/// The version that a function's alias serves: `7`, or `7 and, by weight, 8`. None without the alias.
+///
+/// # Errors
+/// When Lambda can't be asked.
+pub async fn served(cx: &Aws, name: &str) -> Result<Option<String>> {
     let request = || cx.lambda.get_alias().function_name(name).name(ALIAS).send();
-    let alias = cx.call("lambda:GetAlias", request).await.or_missing()?;
-    let routing = alias.and_then(|alias| alias.routing_config);
-    let weights = routing.and_then(|routing| routing.additional_version_weights);
-    Ok(weights.is_some_and(|weights| !weights.is_empty()))
+    let Some(alias) = cx.call("lambda:GetAlias", request).await.or_missing()? else {
+        return Ok(None);
+    };
+    let version = alias.function_version.unwrap_or_default();
+    let routing = alias.routing_config.and_then(|routing| routing.additional_version_weights);
+    let others = routing.unwrap_or_default().into_keys().collect::<Vec<_>>();
+    Ok(Some(match others.is_empty() {
+        true => version,
+        false => format!("{version} and, by weight, {}", others.join(", ")),
+    }))
+}
+
+/// Has a function's alias serve a version, alone.
+///
+/// # Errors
+/// When Lambda refuses.
+pub async fn serve(cx: &Aws, name: &str, version: &str) -> Result<()> {
+    let request = || {
+        let request = cx.lambda.update_alias().function_name(name).name(ALIAS);
+        // Without an empty one, weights that somebody set would stay.
+        let all =
+            AliasRoutingConfiguration::builder().set_additional_version_weights(Some([].into()));
+        request.function_version(version).routing_config(all.build()).send()
+    };
+    cx.call_new("lambda:UpdateAlias", request).await?;
+    Ok(())
+}
+
+/// All published versions, in no order.
+async fn versions(cx: &Aws, name: &str) -> Result<Vec<FunctionConfiguration>> {
+    let (mut versions, mut marker) = (vec![], None);
+    loop {
+        let request = || {
+            let request = cx.lambda.list_versions_by_function().function_name(name);
+            request.set_marker(marker.clone()).send()
+        };
+        let page = cx.call("lambda:ListVersionsByFunction", request).await.or_missing()?;
+        let Some(page) = page else { return Ok(versions) };
+        let published = page.versions.unwrap_or_default().into_iter();
+        versions.extend(published.filter(|version| version.version() != Some("$LATEST")));
+        marker = page.next_marker.filter(|marker| !marker.is_empty());
+        if marker.is_none() {
+            return Ok(versions);
+        }
+    }
 }
 
 impl Resource<Aws> for Function {
     const KIND: &'static str = "function";
-    type Output = AliasArn;
+    type Output = Version;
+    const MOVES: bool = true;
 
     fn name(&self) -> String {
         self.name.clone()
     }
 
-    fn foretell(&self, cx: &Aws) -> Option<AliasArn> {
-        Some(self.alias_arn(cx))
-    }
-
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, AliasArn>>> {
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, Version>>> {
         let name = &self.name;
-        let (latest, served, shares, role_exists) = tokio::join!(
+        let (latest, versions, served, role_exists) = tokio::join!(
             get(cx, name),
-            get_config(cx, name, Some(ALIAS)),
-            shares_traffic(cx, name),
+            versions(cx, name),
+            served(cx, name),
             self.role_exists(cx),
         );
         let Some((latest, tags)) = latest? else { return Ok(None) };
-        let (served, shares) = (served?, shares?);
+        let (versions, served) = (versions?, served?);
         let known = &self.config.environment;
         let mut config = Config::of(&latest, name, known);
         let code = latest.code_sha256().unwrap_or_default().to_owned();
-        let live = match &served {
-            None => format!("nothing: there is no alias {ALIAS}"),
-            Some(served) => {
-                let version = served.version().unwrap_or("?");
-                let same = Config::of(served, name, known) == config
-                    && served.code_sha256() == Some(&code);
-                match (same, shares) {
-                    (true, false) => CURRENT.to_owned(),
-                    (_, true) => format!("version {version} and, by weight, another"),
-                    (false, false) => format!("version {version}, which is not what is configured"),
-                }
-            }
+        let same = |version: &&FunctionConfiguration| {
+            Config::of(version, name, known) == config && version.code_sha256() == Some(&code)
         };
+        let number = |version: &FunctionConfiguration| version.version()?.parse::<u64>().ok();
+        let published = versions.iter().filter(same).filter_map(number).max();
         if self.config.role == config.role && !role_exists? {
             config.role = config.role.map(|role| RoleArn(role.0 + GONE));
         }
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
-            output: self.alias_arn(cx),
+            output: Version(published.map(|number| number.to_string()).unwrap_or_default()),
             id: name.clone(),
             props: Self {
                 name: name.clone(),
                 config,
                 code,
-                live,
+                published: published.is_some(),
+                alias: served.map(|_| ALIAS.to_owned()),
                 bucket: self.bucket.clone(),
                 artifact: self.artifact.clone(),
             },
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<AliasArn> {
+    async fn create(&self, cx: &Aws) -> Result<Version> {
         let (config, logging) = (&self.config, self.config.logging()?);
         let role = config.role.get()?.as_str();
         let code = FunctionCode::builder()
@@ -338,15 +363,15 @@ impl Resource<Aws> for Function {
         };
         let make = || cx.call("lambda:CreateFunction", request);
         let exists = |failure: &Failure| failure.says("already exist");
-        if let Made::Adopted(alias) = make_or_adopt(make, exists, || adopt(self, cx)).await? {
-            return Ok(alias);
+        if let Made::Adopted(version) = make_or_adopt(make, exists, || adopt(self, cx)).await? {
+            return Ok(version);
         }
-        self.release(cx).await.context("it was made, but is not released yet")
+        self.publish(cx).await.context("it was made, but is not published yet")
     }
 
-    /// First the configuration, then the code, then the flip: until the alias moves, callers get
-    /// the old version, whole.
-    async fn update(&self, cx: &Aws, live: &Live<Self, AliasArn>) -> Result<AliasArn> {
+    /// First the configuration, then the code, then a version of both. Callers get the old version,
+    /// whole, until the stage moves.
+    async fn update(&self, cx: &Aws, live: &Live<Self, Version>) -> Result<Version> {
         let is = &live.props;
         let moves = is.config.architecture != self.config.architecture;
         // The architecture travels with the code.
@@ -375,7 +400,7 @@ impl Resource<Aws> for Function {
         if is.code != self.code || moves {
             self.update_code(cx).await?;
         }
-        self.release(cx).await
+        self.publish(cx).await
     }
 
     /// Without a qualifier: all versions and aliases go with it.

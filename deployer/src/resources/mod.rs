@@ -11,6 +11,7 @@ mod function;
 mod log_group;
 mod parameter;
 mod permission;
+mod proof;
 mod rest_api;
 mod role;
 mod stage;
@@ -19,10 +20,11 @@ mod usage_plan;
 pub use api_key::{ApiKey, ApiKeyId};
 pub use artifact::{Artifact, ArtifactKey};
 pub use bucket::{Bucket, BucketName};
-pub use function::{AliasArn, CURRENT, Config, Function, served_code};
+pub use function::{AliasArn, Config, Function, Version, served_code};
 pub use log_group::{LogGroup, LogGroupName, retention};
 pub use parameter::{Parameter, SecretParameter, fact};
 pub use permission::Permission;
+pub use proof::{Disproved, Proof};
 pub use rest_api::{ApiId, RestApi, Route, api_id};
 pub use role::{Role, RoleArn};
 pub use stage::{Stage, StageName, Throttle};
@@ -46,7 +48,7 @@ pub fn kinds() -> Vec<Kind<Aws>> {
         Kind::of::<Function>(&["artifact", "log group", "role"]),
         Kind::of::<RestApi>(&["function"]),
         Kind::of::<Permission>(&["function", "rest api"]),
-        Kind::of::<Stage>(&["rest api", "permission"]),
+        Kind::of::<Stage>(&["rest api", "permission", "function"]),
         Kind::of::<ApiKey>(&["bucket"]),
         Kind::of::<UsagePlan>(&["stage", "api key"]),
     ]
@@ -70,9 +72,7 @@ pub fn scarce_calls(step: &Step) -> &'static [&'static str] {
             &["lambda:CreateFunction", "lambda:PublishVersion", "lambda:CreateAlias"]
         }
         ("permission", Action::Create) => &["lambda:AddPermission"],
-        ("function", Action::Update) => {
-            &["lambda:UpdateFunctionCode", "lambda:PublishVersion", "lambda:UpdateAlias"]
-        }
+        ("function", Action::Update) => &["lambda:UpdateFunctionCode", "lambda:PublishVersion"],
         ("function", Action::Delete) => &["lambda:DeleteFunction"],
         ("parameter", Action::Create | Action::Update) => &["ssm:PutParameter"],
         _ => &[],

@@ -1,6 +1,6 @@
 //! Who may call a function's alias: its resource policy.
 
-use super::{AliasArn, Aws, gone};
+use super::{Aws, gone};
 use crate::aws::Missing;
 use crate::engine::{Live, Owner, Resource, Value};
 use crate::env::ALIAS;
@@ -21,9 +21,6 @@ const KEPT: Duration = Duration::from_secs(60);
 pub struct Permission {
     #[serde(skip)]
     pub function: String,
-    /// Orders this after the function; the alias is what the policy is on.
-    #[serde(skip)]
-    pub alias: Value<AliasArn>,
     /// By statement id.
     pub statements: BTreeMap<String, Statement>,
 }
@@ -39,10 +36,10 @@ pub enum Statement {
 impl Permission {
     /// Lets one API, all its stages and routes, call the alias. One statement for all: AWS allows
     /// 20 KB, about seventy statements.
-    pub fn for_api(function: String, alias: Value<AliasArn>, source_arn: Value<String>) -> Self {
+    pub fn for_api(function: String, source_arn: Value<String>) -> Self {
         let statement =
             Statement::Invoke { service: "apigateway.amazonaws.com".to_owned(), source_arn };
-        Self { function, alias, statements: BTreeMap::from([(STATEMENT.to_owned(), statement)]) }
+        Self { function, statements: BTreeMap::from([(STATEMENT.to_owned(), statement)]) }
     }
 
     async fn add(&self, cx: &Aws, id: &str, statement: &Statement) -> Result<()> {
@@ -135,9 +132,8 @@ impl Resource<Aws> for Permission {
         if statements.is_empty() {
             return Ok(None);
         }
-        let (function, alias) = (self.function.clone(), self.alias.clone());
         Ok(Some(Live {
-            props: Self { function, alias, statements },
+            props: Self { function: self.function.clone(), statements },
             output: (),
             id: self.name(),
             owner: Owner::Ours,

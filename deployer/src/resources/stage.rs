@@ -1,13 +1,15 @@
-//! The API's stage: which deployment of its routes is served, and how fast.
+//! The API's stage: which deployment of its routes is served, by which versions, and how fast. What
+//! serves changes here, all at once, and only after it was proven.
 
 use super::rest_api::busy_or_gone;
-use super::{ApiId, Aws, gone, outputs, owner};
+use super::{ApiId, Aws, Proof, Version, function, gone, outputs, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Resource, Value};
 use crate::env::Tags;
 use crate::retry::{Made, look_then_make, make_or_adopt};
 use anyhow::Result;
 use aws_sdk_apigateway::types::{MethodSetting, Op, PatchOperation};
+use futures_util::future::join_all;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -20,8 +22,13 @@ pub struct Stage {
     pub api: Value<ApiId>,
     #[serde(skip)]
     pub name: String,
+    /// What is proven before it serves.
+    #[serde(skip)]
+    pub proof: Proof,
     /// The definition that is served, by its fingerprint.
     pub deployment: String,
+    /// The version that serves, by the function's short name.
+    pub functions: BTreeMap<String, Value<Version>>,
     /// By method, as method settings name it: [`EVERYTHING`], or `~1health/GET`.
     pub throttling: BTreeMap<String, Throttle>,
     /// Deployments, by id, that no stage serves any more. We want none.
@@ -79,10 +86,48 @@ async fn unserved(cx: &Aws, api: &str, deployments: &[Deployment]) -> Result<Vec
 }
 
 impl Stage {
-    /// A stage with one limit for everything.
-    pub fn limited(name: String, api: Value<ApiId>, deployment: String, limit: Throttle) -> Self {
-        let throttling = BTreeMap::from([(EVERYTHING.to_owned(), limit)]);
-        Self { api, name, deployment, throttling, unserved: vec![] }
+    /// One limit for everything.
+    pub fn limit(limit: Throttle) -> BTreeMap<String, Throttle> {
+        BTreeMap::from([(EVERYTHING.to_owned(), limit)])
+    }
+
+    /// The versions that are wanted and don't serve yet.
+    fn candidates(
+        &self,
+        live: &BTreeMap<String, Value<Version>>,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut candidates = BTreeMap::new();
+        for (function, version) in &self.functions {
+            let version = version.get()?;
+            if live.get(function).and_then(Value::known) != Some(version) {
+                candidates.insert(function.clone(), version.0.clone());
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// Has all these versions serve, at the same time as the stage moves.
+    async fn flip(
+        &self,
+        cx: &Aws,
+        candidates: &BTreeMap<String, String>,
+        stage: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let flips = candidates.iter().map(|(function, version)| async move {
+            function::serve(cx, &cx.env.function(function), version).await
+        });
+        let (flipped, moved) = tokio::join!(join_all(flips), stage);
+        flipped.into_iter().collect::<Result<()>>().and(moved)
+    }
+
+    /// The versions that serve now.
+    async fn serving(&self, cx: &Aws) -> Result<BTreeMap<String, Value<Version>>> {
+        let serving = self.functions.keys().map(|function| async move {
+            let version = function::served(cx, &cx.env.function(function)).await?;
+            Ok(version.map(|version| (function.clone(), Version(version).into())))
+        });
+        let serving: Result<Vec<_>> = join_all(serving).await.into_iter().collect();
+        Ok(serving?.into_iter().flatten().collect())
     }
 
     fn description(&self) -> String {
@@ -111,6 +156,8 @@ impl Stage {
     /// that opens it is bound later, so nobody can use that.
     async fn make(&self, cx: &Aws, api: &str) -> Result<StageName> {
         let deployment = self.deployment(cx, api).await?;
+        let all = self.candidates(&BTreeMap::new())?;
+        self.proof.check(cx, &all).await?;
         let request = || {
             let request = cx.apigateway.create_stage().rest_api_id(api).stage_name(&self.name);
             let request = request.deployment_id(&deployment);
@@ -121,7 +168,8 @@ impl Stage {
         if let Made::Adopted(name) = make_or_adopt(make, exists, || super::adopt(self, cx)).await? {
             return Ok(name);
         }
-        self.configure(cx, api, &deployment, &BTreeMap::new()).await?;
+        let unset = BTreeMap::new();
+        self.flip(cx, &all, self.configure(cx, api, &deployment, &unset)).await?;
         Ok(StageName(self.name.clone()))
     }
 
@@ -132,7 +180,7 @@ impl Stage {
         api: &str,
         deployment: &str,
         live: &BTreeMap<String, Throttle>,
-    ) -> Result<(), Failure> {
+    ) -> Result<()> {
         let replace = |path: &str, value: String| {
             PatchOperation::builder().op(Op::Replace).path(path).value(value).build()
         };
@@ -150,7 +198,8 @@ impl Stage {
             let request = cx.apigateway.update_stage().rest_api_id(api).stage_name(&self.name);
             request.set_patch_operations(Some(patch.clone())).send()
         };
-        cx.call_new("apigateway:UpdateStage", request).await.map(drop)
+        cx.call_new("apigateway:UpdateStage", request).await?;
+        Ok(())
     }
 
     /// Deletes the deployments that no stage serves any more.
@@ -177,7 +226,8 @@ impl Resource<Aws> for Stage {
         let get =
             || cx.apigateway.get_stage().rest_api_id(api.as_str()).stage_name(&self.name).send();
         let stage = async { cx.call("apigateway:GetStage", get).await.or_missing() };
-        let (stage, deployments) = tokio::join!(stage, deployments(cx, api.as_str()));
+        let (stage, deployments, functions) =
+            tokio::join!(stage, deployments(cx, api.as_str()), self.serving(cx));
         let (Some(stage), deployments) = (stage?, deployments?) else { return Ok(None) };
         let served = stage.deployment_id().unwrap_or_default();
         let description = deployments.iter().find(|d| d.id == served).map(|d| &d.description);
@@ -198,6 +248,8 @@ impl Resource<Aws> for Stage {
                 name: self.name.clone(),
                 deployment: hash.map_or_else(|| format!("not ours ({served})"), ToOwned::to_owned),
                 throttling: stage.method_settings().into_iter().flatten().map(throttle).collect(),
+                functions: functions?,
+                proof: self.proof.clone(),
                 unserved: unserved(cx, api.as_str(), &deployments).await?,
             },
         }))
@@ -211,8 +263,21 @@ impl Resource<Aws> for Stage {
     async fn update(&self, cx: &Aws, live: &Live<Self, StageName>) -> Result<StageName> {
         let api = self.api.get()?.as_str();
         let change = async {
+            let is = &live.props;
             let deployment = self.deployment(cx, api).await?;
-            self.configure(cx, api, &deployment, &live.props.throttling).await?;
+            let candidates = self.candidates(&is.functions)?;
+            // Other routes may call what serves already in another way.
+            match is.deployment == self.deployment {
+                true => self.proof.check(cx, &candidates).await?,
+                false => self.proof.check(cx, &self.candidates(&BTreeMap::new())?).await?,
+            }
+            let stage = async {
+                match is.deployment == self.deployment && is.throttling == self.throttling {
+                    true => Ok(()),
+                    false => self.configure(cx, api, &deployment, &is.throttling).await,
+                }
+            };
+            self.flip(cx, &candidates, stage).await?;
             self.prune(cx, api).await
         };
         busy_or_gone(cx, api, change.await).await?;

@@ -10,6 +10,7 @@ mod account;
 mod inventory;
 mod local;
 mod packages;
+mod proof;
 mod wire;
 mod world;
 

@@ -19,12 +19,13 @@ async fn new_code_of_one_function_touches_only_that_function() {
         account.drift(),
         [
             format!("artifact health/{}: create", &sha256[..12]),
-            "function ops-api-dev-health: code".to_owned()
+            "function ops-api-dev-health: code".to_owned(),
+            "stage dev: functions.health".to_owned(),
         ]
     );
 
     let (ran, wire) = account.run_heard("deploy --yes");
-    ran.ends(0).says("deployed: 2 resources");
+    ran.ends(0).says("deployed: 3 resources");
     let bucket = format!("/ops-api-dev-{}-ap-southeast-2", account.id);
     let function = "/2015-03-31/functions/ops-api-dev-health";
     assert_eq!(
@@ -59,11 +60,13 @@ async fn a_new_commit_touches_only_what_tells_of_it() {
         [
             "function ops-api-dev-health: environment.GIT_SHA",
             "function ops-api-dev-metadata: environment.GIT_SHA",
+            "stage dev: functions.health",
+            "stage dev: functions.metadata",
             "parameter /ops-api/dev/git-sha: value",
         ]
     );
     let (ran, wire) = account.run_heard("deploy --yes");
-    ran.ends(0).says("deployed: 3 resources");
+    ran.ends(0).says("deployed: 4 resources");
     let writes = wire.writes();
     assert_eq!(writes.len(), 7, "{writes:#?}");
     assert!(!writes.iter().any(|write| write.contains("root")), "{writes:#?}");

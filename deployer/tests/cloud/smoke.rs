@@ -63,7 +63,8 @@ async fn a_function_that_does_not_start_fails_the_smoke_test() {
         account.drift(),
         [
             "function ops-api-dev-health: environment.GIT_SHA",
-            "function ops-api-dev-health: environment.VERSION"
+            "function ops-api-dev-health: environment.VERSION",
+            "stage dev: functions.health",
         ]
     );
 }

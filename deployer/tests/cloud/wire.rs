@@ -45,7 +45,10 @@ impl Request {
             Some(operation) => {
                 !["Get", "List", "Describe"].iter().any(|read| operation.starts_with(read))
             }
-            None => !["GET", "HEAD"].contains(&self.method.as_str()),
+            None => {
+                !["GET", "HEAD"].contains(&self.method.as_str())
+                    && !self.path.contains("/invocations")
+            }
         }
     }
 }

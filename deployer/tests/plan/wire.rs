@@ -262,9 +262,13 @@ impl Wire {
             [] => json!({ "Configuration": function["latest"], "Tags": function["tags"] }),
             ["aliases", "live"] => json!({
                 "Name": "live",
-                "FunctionVersion": function["live"]["Version"],
+                "FunctionVersion": function.get("served").unwrap_or(&function["live"]["Version"]),
                 "RoutingConfig": { "AdditionalVersionWeights": function["weights"] },
             }),
+            ["versions"] => match &function["live"] {
+                Value::Null => json!({ "Versions": [function["latest"]] }),
+                live => json!({ "Versions": [function["latest"], live] }),
+            },
             ["policy"] if live => {
                 let policy = json!({ "Version": "2012-10-17", "Statement": function["policy"] });
                 json!({ "Policy": policy.to_string() })

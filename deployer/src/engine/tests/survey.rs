@@ -3,8 +3,10 @@
 use super::Dice;
 use super::fake::*;
 use crate::engine::*;
+use anyhow::Result;
 use futures_util::future::FutureExt;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -153,21 +155,71 @@ async fn a_survey_that_was_stopped_has_no_plan() {
 }
 
 #[test]
-fn using_an_output_makes_the_edge_and_mentioning_it_does_not() {
+fn using_an_output_makes_the_edge() {
     let mut graph: Graph<Fake> = Graph::new();
     let toy = |name: &str, parts| Toy::<WALL> { name: name.to_owned(), size: 1, parts };
     let one = graph.add(move |_| toy("one", vec![]));
-    let two = graph.add(move |_| toy("two", vec![]));
-    let three = graph.add({
-        let (one, two) = (one.clone(), two.clone());
-        move |link| toy("three", vec![link.to(&one), link.mention(&two)])
+    let two = graph.add({
+        let one = one.clone();
+        move |link| toy("two", vec![link.to(&one)])
     });
     graph.add(move |link| {
-        link.after(&three);
-        toy("four", vec![])
+        link.after(&two);
+        toy("three", vec![])
     });
     let edges: Vec<Vec<usize>> =
         graph.nodes().map(|node| node.uses.iter().copied().collect()).collect();
-    assert_eq!(edges, [vec![], vec![], vec![0], vec![2]]);
-    assert_eq!((one.output(), two.output()), (None, None));
+    assert_eq!(edges, [vec![], vec![0], vec![1]]);
+    assert_eq!(one.output(), None);
+}
+
+/// There with another size than is wanted, and each size has an output of its own.
+#[derive(serde::Serialize)]
+struct Moving {
+    size: u32,
+    uses: Vec<Value<String>>,
+}
+
+impl Resource<Fake> for Moving {
+    const KIND: &'static str = "moving";
+    const MOVES: bool = true;
+    type Output = String;
+
+    fn name(&self) -> String {
+        format!("of {}", self.uses.len())
+    }
+
+    async fn read(&self, _: &Fake) -> Result<Option<Live<Self, String>>> {
+        let props = Self { size: 1, uses: vec!["output of 1".to_owned().into()] };
+        let (output, id, owner) = ("output of 1".to_owned(), self.name(), Owner::Ours);
+        Ok(Some(Live { props, output, id, owner }))
+    }
+
+    async fn create(&self, _: &Fake) -> Result<String> {
+        Ok(String::new())
+    }
+
+    async fn update(&self, _: &Fake, _: &Live<Self, String>) -> Result<String> {
+        Ok(format!("output of {}", self.size))
+    }
+
+    async fn delete(_: &Fake, _: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_output_that_an_update_moves_is_not_known_before() {
+    let used = async |size| {
+        let mut graph: Graph<Fake> = Graph::new();
+        let first =
+            graph.add(move |_| Moving { size, uses: vec!["output of 1".to_owned().into()] });
+        graph.add(move |link| Moving { size: 1, uses: vec![link.to(&first)] });
+        let (fake, kinds, stop) = (Fake::default(), kinds(), Stop::default());
+        let survey = graph.survey(&fake, &kinds, &stop, Arc::new(Silent)).await.unwrap();
+        let plan = survey.plan(BTreeMap::new());
+        plan.steps[1].changes.iter().find_map(|change| change.to.clone())
+    };
+    assert_eq!(used(1).await, None, "nothing is to be done, so it stays");
+    assert_eq!(used(2).await, Some(json!(["(from moving of 1)"])));
 }

@@ -85,7 +85,7 @@ impl Request {
 /// Whether an operation changes something.
 pub fn is_write(name: &str) -> bool {
     let (service, operation) = name.split_once(':').unwrap();
-    let reads = ["Get", "List", "Describe", "Head"];
+    let reads = ["Get", "List", "Describe", "Head", "Invoke"];
     service != "execute-api" && !reads.iter().any(|read| operation.starts_with(read))
 }
 
@@ -123,6 +123,8 @@ fn lambda(method: &str, path: &str) -> String {
         ("PUT", [_, "configuration"]) => "UpdateFunctionConfiguration",
         ("PUT", [_, "code"]) => "UpdateFunctionCode",
         ("POST", [_, "versions"]) => "PublishVersion",
+        ("GET", [_, "versions"]) => "ListVersionsByFunction",
+        ("POST", [_, "invocations"]) => "InvokeFunction",
         ("POST", [_, "aliases"]) => "CreateAlias",
         ("PUT", [_, "aliases", _]) => "UpdateAlias",
         ("GET", [_, "aliases", _]) => "GetAlias",

@@ -1,0 +1,166 @@
+//! The proof of a release: each version that is to serve is called as API Gateway would call it, before
+//! anything is moved.
+
+use super::Aws;
+use crate::contract::Endpoint;
+use crate::release::Release;
+use anyhow::{Result, bail};
+use aws_sdk_lambda::types::LogType;
+use aws_smithy_types::Blob;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use futures_util::future::join_all;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What must be true of a release before it serves.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    pub endpoints: &'static [Endpoint],
+    pub release: Release,
+}
+
+/// A version that must not serve: the request, what is wrong with the answer, and what the function
+/// said meanwhile.
+#[derive(Debug)]
+pub struct Disproved(Vec<Objection>);
+
+#[derive(Debug)]
+struct Objection {
+    request: String,
+    version: String,
+    wrong: String,
+    answer: String,
+    log: String,
+}
+
+impl fmt::Display for Disproved {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("the new version was called before it serves, and did not keep its promise")?;
+        for Objection { request, version, wrong, answer, log } in &self.0 {
+            write!(f, "\n  request: {request}, version {version}\n  wrong: {wrong}")?;
+            if !answer.is_empty() {
+                write!(f, "\n  answer: {answer}")?;
+            }
+            for line in log.lines() {
+                write!(f, "\n  log: {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Disproved {}
+
+/// A proxy integration's answer ("Output format of a Lambda function for proxy integration").
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(rename = "statusCode")]
+    status: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, serde_json::Value>,
+    #[serde(default, rename = "multiValueHeaders")]
+    multi_value_headers: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    body: Option<String>,
+}
+
+impl Answer {
+    fn content_type(&self) -> String {
+        let is = |name: &String| name.eq_ignore_ascii_case("content-type");
+        let one = self.headers.iter().find(|(name, _)| is(name)).and_then(|(_, v)| v.as_str());
+        let many = self.multi_value_headers.iter().find(|(name, _)| is(name));
+        let many = many.and_then(|(_, values)| values.first()).map(String::as_str);
+        one.or(many).unwrap_or_default().to_owned()
+    }
+}
+
+impl Proof {
+    /// Calls each of these versions (by the functions' short names) with the events of its routes.
+    ///
+    /// # Errors
+    /// [`Disproved`], or that Lambda can't be asked.
+    pub async fn check(&self, cx: &Aws, versions: &BTreeMap<String, String>) -> Result<()> {
+        let calls = self.endpoints.iter().filter_map(|endpoint| {
+            let version = versions.get(endpoint.function)?;
+            Some(self.call(cx, endpoint, version))
+        });
+        let mut objections = vec![];
+        for outcome in join_all(calls).await {
+            objections.extend(outcome?);
+        }
+        match objections.is_empty() {
+            true => Ok(()),
+            false => bail!(Disproved(objections)),
+        }
+    }
+
+    async fn call(
+        &self,
+        cx: &Aws,
+        endpoint: &Endpoint,
+        version: &str,
+    ) -> Result<Option<Objection>> {
+        let (function, event) = (cx.env.function(endpoint.function), event(cx, endpoint));
+        let request = || {
+            let request = cx.lambda.invoke().function_name(&function).qualifier(version);
+            request.log_type(LogType::Tail).payload(Blob::new(event.clone())).send()
+        };
+        let called = cx.call_new("lambda:InvokeFunction", request).await?;
+        let payload = called.payload.map(Blob::into_inner).unwrap_or_default();
+        let text = String::from_utf8_lossy(&payload).into_owned();
+        let wrong = match (&called.function_error, serde_json::from_slice::<Answer>(&payload)) {
+            (Some(error), _) => Some(format!("it failed ({error})")),
+            (None, Err(_)) => Some("its answer is not one that API Gateway takes".to_owned()),
+            (None, Ok(answer)) => {
+                let (body, kind) = (answer.body.as_deref().unwrap_or(""), answer.content_type());
+                endpoint.judge(answer.status, &kind, body, &self.release).err()
+            }
+        };
+        let log = called.log_result.and_then(|log| STANDARD.decode(log).ok()).unwrap_or_default();
+        Ok(wrong.map(|wrong| Objection {
+            request: format!("{} {}", endpoint.method, endpoint.path),
+            version: format!("{version} of {function}"),
+            wrong,
+            answer: text.chars().take(300).collect(),
+            log: String::from_utf8_lossy(&log).into_owned(),
+        }))
+    }
+}
+
+/// What API Gateway would send ("Input format of a Lambda function for proxy integration").
+fn event(cx: &Aws, endpoint: &Endpoint) -> String {
+    let Endpoint { method, path, .. } = endpoint;
+    let stage = &cx.env.stage;
+    let headers =
+        json!({ "Accept": "application/json", "Host": "proof", "User-Agent": "deployer" });
+    let many: BTreeMap<_, _> =
+        headers.as_object().into_iter().flatten().map(|(k, v)| (k, [v])).collect();
+    json!({
+        "resource": path,
+        "path": path,
+        "httpMethod": method,
+        "headers": headers,
+        "multiValueHeaders": many,
+        "queryStringParameters": null,
+        "multiValueQueryStringParameters": null,
+        "pathParameters": null,
+        "stageVariables": null,
+        "requestContext": {
+            "resourceId": "proof",
+            "resourcePath": path,
+            "httpMethod": method,
+            "path": format!("/{stage}{path}"),
+            "accountId": cx.env.account,
+            "protocol": "HTTP/1.1",
+            "stage": stage,
+            "requestId": "00000000-0000-4000-8000-000000000000",
+            "identity": { "sourceIp": "127.0.0.1", "userAgent": "deployer" },
+            "apiId": "proof",
+        },
+        "body": null,
+        "isBase64Encoded": false,
+    })
+    .to_string()
+}
