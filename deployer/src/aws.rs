@@ -26,6 +26,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -101,6 +102,8 @@ pub struct Aws {
     pub secrets: Secrets,
     /// Log groups that this run has deleted. One that is back is Lambda's doing.
     pub deleted_log_groups: Mutex<BTreeSet<String>>,
+    /// Whether something was made that only lists tell of, and no list has told of it yet.
+    pub unlisted: AtomicBool,
     /// What allows this run to change the stage, once it has it.
     pub lease: OnceLock<Lease>,
     pacer: Pacer,
@@ -152,6 +155,7 @@ impl Aws {
             clock,
             secrets,
             deleted_log_groups: Mutex::default(),
+            unlisted: AtomicBool::new(false),
             lease: OnceLock::new(),
             pacer,
             last: Pacer::new(access.trace, Stop::default()),
@@ -191,13 +195,14 @@ impl Aws {
     pub async fn call_last<T, E, F>(
         &self,
         op: &'static str,
+        new: bool,
         send: impl Fn() -> F,
     ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        call(&self.last, &self.secrets, op, false, send).await
+        call(&self.last, &self.secrets, op, new, send).await
     }
 
     /// Where callers reach a stage of an API, without a slash at the end.

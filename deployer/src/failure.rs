@@ -27,6 +27,8 @@ pub struct Failure {
     pub ambiguous: bool,
     /// True when the run was asked to stop, and so nothing was sent.
     pub stopped: bool,
+    /// True when there were no credentials to sign with, and so nothing was sent.
+    pub unsigned: bool,
 }
 
 impl Failure {
@@ -65,6 +67,7 @@ impl Failure {
                     // It broke off after its head.
                     || matches!(error, SdkError::ResponseError(_))),
             stopped: false,
+            unsigned: lacks_credentials(error),
         }
     }
 
@@ -76,10 +79,11 @@ impl Failure {
         self.message.contains(text)
     }
 
-    /// The credentials were good once. Nothing else can be done with them.
+    /// The credentials were good once, or can't be had: nothing else can be done with them. An SSO
+    /// session, or a role that was assumed, ends on this side of the wire.
     pub fn is_expired(&self) -> bool {
         let codes = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
-        self.code.as_deref().is_some_and(|code| codes.contains(&code))
+        self.unsigned || self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
 
     /// What was asked for isn't there. Services name it differently; S3's HEAD has no body at all.
@@ -161,12 +165,8 @@ impl<T> Missing<T> for Result<T, Failure> {
 
 /// Nothing was sent then, and asking again finds no credentials either.
 fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
-    use CredentialsError::{CredentialsNotLoaded, InvalidConfiguration};
     let mut causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.any(|cause| {
-        let cause = cause.downcast_ref();
-        matches!(cause, Some(CredentialsNotLoaded(_) | InvalidConfiguration(_)))
-    })
+    causes.any(|cause| cause.is::<CredentialsError>())
 }
 
 /// Without what Lambda repeats of a function's environment, and the SDK of a request's body.

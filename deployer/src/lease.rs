@@ -4,71 +4,31 @@
 //! conditional writes, so that of two runs one gets it. Its holder renews it every [`BEAT`]; one that
 //! was not renewed for [`LAPSE`] is anybody's, so a killed run needs no unlocking. At the end it is
 //! marked free and not deleted: its ETag tells the next run whether anybody has changed the stage
-//! since it looked.
+//! since it looked. So a run looks first, and then reads the stage.
 //!
 //! A lease's age is told by AWS's own clocks (`Last-Modified` against `Date`), or by how long a waiting
 //! run has seen it unchanged; no machine's clock has a say.
 
+mod record;
+
+pub use record::{Held, KEY, Record, Seen, look};
+
 use crate::aws::{Aws, Failure};
 use crate::resources::Bucket;
-use crate::retry::every;
+use crate::retry::{Unfinished, every, pause};
 use anyhow::{Context, Result, bail};
-use aws_smithy_types::byte_stream::ByteStream;
-use serde::{Deserialize, Serialize};
-use std::fmt;
+use record::{delete, put};
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-/// Beside the artifacts.
-pub const KEY: &str = "lease.json";
-
 const BEAT: Duration = Duration::from_secs(10);
 const LAPSE: Duration = Duration::from_secs(30);
-/// How often a run that waits looks.
+/// How often a run that waits looks, and how often it says so.
 const LOOK: Duration = Duration::from_secs(2);
-/// A record is some hundred bytes.
-const LARGEST: usize = 16 * 1024;
-
-/// What `lease.json` says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Record {
-    format_version: u32,
-    /// Made by the run that wrote it: by this it knows its own when an answer was lost.
-    nonce: String,
-    pub held: bool,
-    /// `user/me on laptop`
-    pub holder: String,
-    /// `deploy`, `destroy`
-    pub doing: String,
-    pub git_sha: String,
-    /// Seconds since 1970.
-    pub since: i64,
-    /// Renewals, which make each ETag another.
-    beats: u64,
-}
-
-/// The lease as it was when somebody looked.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    bucket: bool,
-    etag: Option<String>,
-    /// None where there is none, or one that can't be read; that counts as held until it lapses.
-    record: Option<Record>,
-    modified: i64,
-}
-
-impl Seen {
-    fn is_free(&self) -> bool {
-        self.etag.is_none() || self.record.as_ref().is_some_and(|record| !record.held)
-    }
-
-    fn is_from(&self, nonce: &str) -> bool {
-        self.record.as_ref().is_some_and(|record| record.nonce == nonce && record.held)
-    }
-}
+const TELL: Duration = Duration::from_secs(60);
 
 /// The lease of this run.
 pub struct Lease {
@@ -76,8 +36,8 @@ pub struct Lease {
     /// Whether the bucket was made to hold it.
     pub made_bucket: bool,
     state: Mutex<State>,
-    /// Who has it now, should this run have lost it.
-    lost: OnceLock<String>,
+    /// Who has it now, as far as that is known, should this run have lost it.
+    lost: OnceLock<Option<String>>,
 }
 
 struct State {
@@ -86,56 +46,6 @@ struct State {
     renewed: Instant,
     /// Deleted along with its bucket.
     deleted: bool,
-}
-
-/// Another run has the stage.
-#[derive(Debug)]
-pub struct Held {
-    stage: String,
-    record: Option<Record>,
-    seconds: i64,
-}
-
-impl fmt::Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self { stage, record, seconds } = self;
-        let Some(Record { holder, doing, git_sha, .. }) = record else {
-            return write!(f, "stage {stage} is held by another run, of which nothing is known");
-        };
-        let commit = match git_sha.is_empty() {
-            true => String::new(),
-            false => format!(" of commit {git_sha}"),
-        };
-        write!(f, "stage {stage} is held by {holder}: a {doing}{commit}, for {seconds} s")
-    }
-}
-
-impl std::error::Error for Held {}
-
-/// Looks at the lease. Never writes.
-///
-/// # Errors
-/// When S3 can't be asked.
-pub async fn look(aws: &Aws) -> Result<Seen> {
-    let (bucket, account) = (aws.env.bucket(), &aws.env.account);
-    let get = || aws.s3.get_object().bucket(&bucket).key(KEY).expected_bucket_owner(account).send();
-    let answer = match aws.call_last("s3:GetObject", get).await {
-        Err(failure) if failure.is("NoSuchBucket") => return Ok(Seen::default()),
-        Err(failure) if failure.is_missing() => {
-            return Ok(Seen { bucket: true, ..Seen::default() });
-        }
-        result => result.context("looking who has the stage")?,
-    };
-    let modified = answer.last_modified.map_or(0, |date| date.secs());
-    let (mut body, mut bytes) = (answer.body, Vec::new());
-    while let Some(chunk) = body.next().await {
-        bytes.extend_from_slice(&chunk.context("reading who has the stage")?);
-        if bytes.len() > LARGEST {
-            break;
-        }
-    }
-    let record = serde_json::from_slice(&bytes).ok();
-    Ok(Seen { bucket: true, etag: answer.e_tag, record, modified })
 }
 
 /// Why a run wants the lease.
@@ -150,8 +60,10 @@ pub struct Intent<'a> {
 }
 
 /// Takes the lease, waiting for one that seems to be a dead run's to lapse, and for a living run's
-/// to be given back as long as patience lasts. `seen` is from when the stage was read. Says whether
+/// to be given back as long as patience lasts. `seen` is from before the stage was read. Says whether
 /// what was read then still holds: nobody else has had the lease since.
+///
+/// The bucket, if there is one, must have been found ours.
 ///
 /// # Errors
 /// [`Held`], or that S3 can't be asked.
@@ -170,6 +82,7 @@ pub async fn take(
         git_sha: intent.git_sha.to_owned(),
         since: aws.clock.now(),
         beats: 0,
+        unlisted: false,
     };
     let (mut now, mut made_bucket, first) = (seen.clone(), false, seen);
     loop {
@@ -178,14 +91,15 @@ pub async fn take(
         }
         if !now.bucket {
             if !intent.makes_bucket {
-                return Ok(!first.bucket);
+                return Ok(false);
             }
             made_bucket |= make_bucket(aws).await?;
         }
         let undisturbed = first.is_free() && now.etag == first.etag;
-        let etag = match put(aws, &record, now.etag.as_deref()).await {
+        let etag = match put(aws, &record, now.etag.as_deref(), made_bucket).await {
             Ok(etag) => etag,
-            Err(failure) if lost_race(&failure) => {
+            // After a minute of it, the new bucket is no mood of S3's.
+            Err(failure) if lost_race(&failure) && !(made_bucket && failure.is_missing()) => {
                 now = look(aws).await?;
                 if !now.is_from(&record.nonce) {
                     continue;
@@ -194,8 +108,8 @@ pub async fn take(
             }
             Err(failure) => return Err(failure).context("taking the lease on the stage"),
         };
+        let nonce = record.nonce.clone();
         let state = State { record, etag, renewed: Instant::now(), deleted: false };
-        let nonce = state.record.nonce.clone();
         let lease =
             Lease { nonce, made_bucket, state: Mutex::new(state), lost: OnceLock::default() };
         let _ = aws.lease.set(lease);
@@ -216,26 +130,24 @@ async fn wait(
     tell: &dyn Fn(String),
 ) -> Result<Seen> {
     let (began, first) = (Instant::now(), seen.etag.clone());
-    let (mut changed, mut told) = (began, false);
+    let (mut changed, mut told) = (began, None::<Instant>);
     loop {
-        let age = aws.clock.now() - seen.modified;
         // The second holds whatever time it is.
-        let lapsed = age > LAPSE.as_secs().cast_signed() || changed.elapsed() > LAPSE;
+        let lapsed = seen.age(aws) > LAPSE.as_secs().cast_signed() || changed.elapsed() > LAPSE;
         if seen.is_free() || lapsed {
             return Ok(seen);
         }
-        let record = seen.record.clone();
-        let since = record.as_ref().map_or(seen.modified, |record| record.since);
-        let stage = aws.env.stage.clone();
-        let held = Held { stage, record, seconds: (aws.clock.now() - since).max(0) };
-        if seen.etag != first && began.elapsed() >= patience {
+        let (held, lives) = (seen.held(aws), seen.etag != first);
+        if lives && began.elapsed() >= patience {
             bail!(held);
         }
-        if !told {
-            tell(format!("{held}; waiting to see whether it lives"));
-            told = true;
+        if told.is_none_or(|told| told.elapsed() >= TELL) {
+            let what =
+                if lives { "waiting for it to end" } else { "waiting to see whether it lives" };
+            tell(format!("{held}; {what}"));
+            told = Some(Instant::now());
         }
-        crate::retry::pause(LOOK, aws.stop()).await?;
+        pause(LOOK, aws.stop()).await?;
         let now = look(aws).await?;
         if now.etag != seen.etag {
             changed = Instant::now();
@@ -250,20 +162,6 @@ async fn make_bucket(aws: &Aws) -> Result<bool> {
     bucket.make(aws).await.context("taking the lease on the stage, for which its bucket is made")
 }
 
-async fn put(aws: &Aws, record: &Record, etag: Option<&str>) -> Result<String, Failure> {
-    let (bucket, account) = (aws.env.bucket(), &aws.env.account);
-    let text = serde_json::to_vec(record).unwrap_or_default();
-    let request = || {
-        let request = aws.s3.put_object().bucket(&bucket).key(KEY).expected_bucket_owner(account);
-        let request = match etag {
-            Some(etag) => request.if_match(etag),
-            None => request.if_none_match("*"),
-        };
-        request.content_type("application/json").body(ByteStream::from(text.clone())).send()
-    };
-    Ok(aws.call_last("s3:PutObject", request).await?.e_tag.unwrap_or_default())
-}
-
 /// Does the work with the lease in hand, if there is one: renews it meanwhile, frees it afterwards.
 /// Should it be lost, the work is asked to stop.
 pub async fn keep<T>(aws: &Aws, work: impl Future<Output = T>) -> T {
@@ -271,19 +169,17 @@ pub async fn keep<T>(aws: &Aws, work: impl Future<Output = T>) -> T {
     tokio::pin!(work);
     let result = tokio::select! {
         result = &mut work => result,
-        () = every(BEAT, || lease.renew(aws)) => {
-            aws.stop().ask();
-            work.await
-        }
+        () = every(BEAT, || lease.renew(aws)) => work.await,
     };
     lease.free(aws).await;
     result
 }
 
 impl Lease {
-    /// Who has the stage now, if this run has lost it: it was asleep, or cut off, for too long.
-    pub fn lost_to(&self) -> Option<&str> {
-        self.lost.get().map(String::as_str)
+    /// Who has the stage now, as far as that is known, if this run has lost it: it was asleep, or cut
+    /// off, for too long.
+    pub fn lost_to(&self) -> Option<&Option<String>> {
+        self.lost.get()
     }
 
     async fn renew(&self, aws: &Aws) -> ControlFlow<()> {
@@ -302,14 +198,17 @@ impl Lease {
             _ if state.renewed.elapsed() + BEAT < LAPSE => return ControlFlow::Continue(()),
             _ => {}
         }
-        let other = look(aws).await.ok().and_then(|seen| seen.record);
-        let _ = self.lost.set(other.map_or("nobody that is known".to_owned(), |r| r.holder));
+        // First of all nothing more is changed; then there is time to ask who is at it.
+        aws.stop().ask();
+        let seen = timeout(LOOK, look(aws)).await.ok().and_then(Result::ok);
+        let other = seen.filter(|seen| !seen.is_from(&self.nonce)).and_then(|seen| seen.record);
+        let _ = self.lost.set(other.map(|record| record.holder()));
         ControlFlow::Break(())
     }
 
     /// Writes the record over the one that this run wrote last.
     async fn write(&self, aws: &Aws, state: &mut State) -> Result<(), Failure> {
-        match put(aws, &state.record, Some(&state.etag)).await {
+        match put(aws, &state.record, Some(&state.etag), false).await {
             Ok(etag) => state.etag = etag,
             Err(failure) if lost_race(&failure) => {
                 // An answer was lost: then what is there is ours, under an ETag that we don't know.
@@ -317,7 +216,7 @@ impl Lease {
                 let (true, Some(etag)) = (seen.is_from(&self.nonce), seen.etag) else {
                     return Err(failure);
                 };
-                state.etag = put(aws, &state.record, Some(&etag)).await?;
+                state.etag = put(aws, &state.record, Some(&etag), false).await?;
             }
             Err(failure) => return Err(failure),
         }
@@ -327,8 +226,9 @@ impl Lease {
     /// What can't be freed lapses.
     async fn free(&self, aws: &Aws) {
         let mut state = self.state.lock().await;
-        if !state.deleted && self.lost.get().is_none() {
+        if !state.deleted && self.lost.get().is_none_or(Option::is_none) {
             state.record.held = false;
+            state.record.unlisted = aws.unlisted.load(std::sync::atomic::Ordering::Relaxed);
             let _ = timeout(LAPSE, self.write(aws, &mut state)).await;
         }
     }
@@ -339,26 +239,15 @@ impl Lease {
     /// When another run has it now, or S3 can't be asked.
     pub async fn delete(&self, aws: &Aws) -> Result<()> {
         let mut state = self.state.lock().await;
-        let (bucket, account) = (aws.env.bucket(), &aws.env.account);
-        let request = || {
-            let request = aws.s3.delete_object().bucket(&bucket).key(KEY);
-            request.expected_bucket_owner(account).if_match(&state.etag).send()
-        };
-        match aws.call("s3:DeleteObject", request).await {
+        match delete(aws, &state.etag).await {
             Err(failure) if failure.status == Some(412) => {
                 let seen = look(aws).await?;
-                if !seen.is_from(&self.nonce) {
-                    bail!("another run has taken the stage over");
-                }
-                state.etag = seen.etag.unwrap_or_default();
-                let request = || {
-                    let request = aws.s3.delete_object().bucket(&bucket).key(KEY);
-                    request.expected_bucket_owner(account).if_match(&state.etag).send()
+                let (true, Some(etag)) = (seen.is_from(&self.nonce), seen.etag) else {
+                    bail!(Unfinished("another run has taken the stage over".to_owned()));
                 };
-                aws.call("s3:DeleteObject", request).await?;
+                delete(aws, &etag).await?;
             }
-            Err(failure) if !failure.is_missing() => return Err(failure.into()),
-            _ => {}
+            result => result?,
         }
         state.deleted = true;
         Ok(())

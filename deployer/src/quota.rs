@@ -20,7 +20,7 @@ const fn quota(ops: &'static str, millis: u64, burst: u32) -> Quota {
 }
 
 /// Amazon API Gateway quotas, "API Gateway quotas for creating, deploying and managing an API";
-/// AWS Lambda quotas, "Lambda API requests"; SSM's is not documented, and what others have seen.
+/// AWS Lambda quotas, "Lambda API requests". SSM's is documented nowhere; it is what others have seen.
 /// An operation counts for every row that begins it, but for those of [`APART`].
 const QUOTAS: &[Quota] = &[
     quota("apigateway:CreateRestApi", 3_000, 1),

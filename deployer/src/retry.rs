@@ -10,6 +10,7 @@ use crate::engine::{Stop, Stopped, note};
 use crate::quota::{self, Pace};
 use anyhow::{Result, bail};
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, sleep}; // stands still and jumps in tests
 
@@ -99,7 +100,11 @@ const RULES: &[Rule] = &[
     }),
     // Teardown: what depended on it is gone, but AWS hasn't noticed.
     rule("AWS to notice what was deleted", (2_000, 5_000), 120, |f| {
-        f.is("DeleteConflict") || f.is("BucketNotEmpty") || f.says("API Stages associated")
+        f.is("DeleteConflict") || f.says("API Stages associated")
+    }),
+    // An upload that stalled.
+    rule("AWS to answer", (300, 8_000), 60, |f| {
+        f.is("RequestTimeout") || f.is("RequestTimeoutException")
     }),
     rule("AWS to answer", (300, 3_000), 3, |f| f.ambiguous && f.op == "sts:GetCallerIdentity"),
     rule("AWS to answer", (300, 8_000), 60, |f| f.ambiguous),
@@ -203,7 +208,7 @@ fn backoff(rule: &Rule, failure: &Failure, tries: u32, period: Option<Duration>)
 }
 
 /// How far AWS's lists may lag behind what was made.
-const LISTED: Duration = Duration::from_secs(15);
+pub const LAG: Duration = Duration::from_secs(15);
 
 /// Makes something whose name isn't unique without ever making it twice: looks before each try and,
 /// when no answer came, as long as AWS's lists may take to tell of it.
@@ -220,7 +225,7 @@ where
         match make().await {
             Err(failure) if failure.ambiguous && attempt < TRIES => {
                 let since = Instant::now();
-                while since.elapsed() < LISTED {
+                while since.elapsed() < LAG {
                     note("waiting to see whether AWS did it");
                     sleep(Duration::from_secs(2)).await;
                     if let Some(found) = look().await? {
@@ -302,6 +307,18 @@ where
     }
 }
 
+/// What AWS took on, and didn't finish.
+#[derive(Debug)]
+pub struct Unfinished(pub String);
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unfinished {}
+
 /// Asks again until there is an answer, less and less often.
 ///
 /// # Errors
@@ -317,7 +334,7 @@ where
             return Ok(answer);
         }
         if since.elapsed() + pause > deadline {
-            bail!("waited {} s for {what}, in vain", deadline.as_secs());
+            bail!(Unfinished(format!("waited {} s for {what}, in vain", deadline.as_secs())));
         }
         if since.elapsed() > Duration::from_secs(1) {
             note(&format!("waiting for {what}"));

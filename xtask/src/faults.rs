@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -54,10 +55,8 @@ impl Faults {
     pub fn run(&self) -> Result<()> {
         let file = root().join("target").join("faults.jsonl");
         let _ = fs::remove_file(&file); // that of the last time
-        let mut tests = cargo("test");
-        // Of the whole workspace, as `make test` does: else cargo would compile the SDK anew.
-        tests.args(["--workspace", "--test", "cloud", "--"]);
-        tests.arg(self.case.as_deref().unwrap_or("faults::"));
+        let mut tests = suite();
+        tests.arg("--exact").args(self.names()?);
         tests.env("FAULTS_TABLE", &file).env("FAULTS", if self.all { "all" } else { "some" });
         tests.stdout(io::stderr());
         let passed = tests.status().context("running cargo test")?.success();
@@ -73,6 +72,36 @@ impl Faults {
         }
         Ok(())
     }
+}
+
+impl Faults {
+    /// The tests of the suite that were asked for.
+    fn names(&self) -> Result<Vec<String>> {
+        let Output { status, stdout, .. } = suite()
+            .arg("--list")
+            .stderr(Stdio::inherit())
+            .output()
+            .context("running cargo test")?;
+        if !status.success() {
+            bail!("the suite does not compile");
+        }
+        let case = self.case.as_deref().unwrap_or_default();
+        let names = String::from_utf8_lossy(&stdout);
+        let names = names.lines().filter_map(|line| line.strip_suffix(": test"));
+        let names = names.filter(|name| name.starts_with("faults::") && name.contains(case));
+        let names: Vec<String> = names.map(ToOwned::to_owned).collect();
+        if names.is_empty() {
+            bail!("no test of the suite has {case:?} in its name");
+        }
+        Ok(names)
+    }
+}
+
+/// Of the whole workspace, as `make test` runs it: else cargo would compile the SDK anew.
+fn suite() -> Command {
+    let mut tests = cargo("test");
+    tests.args(["--workspace", "--test", "cloud", "--"]);
+    tests
 }
 
 /// In Markdown, for the README. Rows of one case (of a deploy, an update and a destroy) are added up.

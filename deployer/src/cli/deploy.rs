@@ -3,13 +3,13 @@
 use super::explain::Preflight;
 use super::outputs::Outputs;
 use super::run::{
-    Surveyed, carry_out, connect, load_release, mind_interrupts, survey, take_lease, tell,
-    with_lease,
+    Surveyed, carry_out, connect, load_release, look_at_lease, mind_interrupts, survey, take_lease,
+    tell, with_lease,
 };
 use super::screen::{BOLD, DIM, GOOD, ask, can_ask, count, paint, result, say, time};
 use super::{Common, Exit, Patience, explain, show_plan};
 use crate::aws::Aws;
-use crate::engine::{Action, Plan, Report, Silent, Step, survey_owned};
+use crate::engine::{Action, Plan, Report, Silent, Step, Stopped, survey_owned};
 use crate::lease;
 use crate::release::Release;
 use crate::resources::{LISTED, kinds};
@@ -17,6 +17,7 @@ use crate::retry::until;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
@@ -56,8 +57,8 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     }
     let aws = connect(common).await?;
     let mut deploy = Deploy { common, aws: &aws, release: &release, saved, started };
-    let looked = async { lease::look(&aws).await.context(Preflight) };
-    let (surveyed, seen) = tokio::try_join!(survey(common, &aws, &release), looked)?;
+    let seen = look_at_lease(common, &aws).await?;
+    let surveyed = survey(common, &aws, &release).await?;
     if let Some(ended) = deploy.agree(&surveyed).await? {
         return Ok(ended);
     }
@@ -99,7 +100,12 @@ impl Deploy<'_> {
             return Ok(None);
         }
         let asked = Instant::now();
-        let answer = ask(format!("{summary}. Deploy to stage {}? [y/N]", common.stage)).await;
+        let question = format!("{summary}. Deploy to stage {}? [y/N]", common.stage);
+        // It may be asked again under the lease, when Ctrl-C ends nothing by itself.
+        let answer = tokio::select! {
+            answer = ask(question) => answer,
+            () = self.aws.stop().wait() => bail!(Stopped),
+        };
         self.started += asked.elapsed();
         match answer.unwrap_or_default().to_lowercase().as_str() {
             "y" | "yes" => Ok(None),
@@ -126,10 +132,11 @@ impl Deploy<'_> {
             }
         };
         let report = carry_out(common, aws, &surveyed.survey, &surveyed.plan).await;
+        let listed = listed(common, aws, &report).await;
         if !report.complete() {
             return Ok(tell(&report, common, "deploy"));
         }
-        match listed(common, aws, &report).await {
+        match listed {
             Err(_) if aws.stop().asked() => {} // all is done, and somebody is in a hurry
             result => result?,
         }
@@ -174,7 +181,9 @@ async fn listed(common: &Common, aws: &Aws, report: &Report) -> Result<()> {
         }
         Ok(told.then_some(()))
     })
-    .await
+    .await?;
+    aws.unlisted.store(false, Ordering::Relaxed);
+    Ok(())
 }
 
 fn finish(common: &Common, outputs: &Outputs) {

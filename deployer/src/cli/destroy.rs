@@ -1,16 +1,17 @@
 //! `deployer destroy`: everything with our tags, declared or not, and a receipt.
 
 use super::run::{
-    self, connect, mind_interrupts, survey_for_destroy, take_lease, tell, with_lease,
+    self, connect, look_at_lease, mind_interrupts, survey_for_destroy, take_lease, tell, with_lease,
 };
 use super::screen::{BAD, DIM, GOOD, ask, can_ask, count, paint, result, say, time};
 use super::{Common, Exit, Patience, explain, show_plan};
 use crate::aws::Aws;
-use crate::engine::{Plan, Silent, Step, Survey};
+use crate::engine::{Plan, Step, Survey};
 use crate::lease;
+use crate::resources::delete_again;
 use crate::retry::until;
 use anyhow::{Context, Result, bail};
-use std::sync::{Arc, Once};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 pub const EXAMPLES: &str = "\
@@ -36,8 +37,8 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         bail!(explain::NobodyToAsk);
     }
     let aws = connect(common).await?;
-    let (found, seen) = tokio::try_join!(survey_for_destroy(common, &aws), lease::look(&aws))
-        .context(explain::Preflight)?;
+    let mut seen = look_at_lease(common, &aws).await?;
+    let mut found = survey_for_destroy(common, &aws).await.context(explain::Preflight)?;
     let plan = &found.1;
     if plan.steps.is_empty() {
         return Ok(nothing(common));
@@ -61,8 +62,23 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     mind_interrupts(aws.stop());
     let (doing, patience) = ("destroy", args.patience.time());
     let intent = lease::Intent { doing, git_sha: "", makes_bucket: false, patience };
-    let undisturbed = take_lease(common, &aws, seen, &intent).await?;
-    with_lease(&aws, carry_out(common, &aws, undisturbed, found, started)).await
+    // What came meanwhile bears the stage's tags too, and so goes as well.
+    loop {
+        let undisturbed = match has_bucket(&found.1) {
+            true => take_lease(common, &aws, seen, &intent).await?,
+            // No bucket of ours, no lease; but somebody may have begun since.
+            false => seen.has_bucket() == lease::look(&aws).await?.has_bucket(),
+        };
+        if undisturbed {
+            break;
+        }
+        seen = lease::look(&aws).await?;
+        found = survey_for_destroy(common, &aws).await?;
+        if aws.lease.get().is_some() {
+            break;
+        }
+    }
+    with_lease(&aws, carry_out(common, &aws, found, started)).await
 }
 
 fn nothing(common: &Common) -> Exit {
@@ -71,18 +87,17 @@ fn nothing(common: &Common) -> Exit {
     Exit::Done
 }
 
-/// With the lease in hand. What came meanwhile bears the stage's tags too, and so goes as well.
+fn has_bucket(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| step.kind == "bucket")
+}
+
+/// With the lease in hand.
 async fn carry_out(
     common: &Common,
     aws: &Aws,
-    undisturbed: bool,
-    found: (Survey<'static, Aws>, Plan),
+    (survey, plan): (Survey<'static, Aws>, Plan),
     started: Instant,
 ) -> Result<Exit> {
-    let (survey, plan) = match undisturbed {
-        true => found,
-        false => survey_for_destroy(common, aws).await?,
-    };
     if plan.steps.is_empty() {
         return Ok(nothing(common));
     }
@@ -119,15 +134,17 @@ async fn carry_out(
 }
 
 /// Looks again, and says what is left. A log group that Lambda has made again meanwhile is deleted;
-/// anything else may still be listed for a while, and is only left if it stays.
+/// anything else may still be listed for a while, and is only left if it stays. The lease is gone by
+/// now: what another run has begun to make is its own.
 async fn sweep(common: &Common, aws: &Aws) -> Result<Vec<Step>> {
     let tell = Once::new();
     let gone = until("AWS to notice what was deleted", NOTICED, async || {
-        let (survey, left) = survey_for_destroy(common, aws).await?;
-        let back: Vec<_> = left.steps.iter().filter(|step| step.kind == "log group").collect();
-        if !back.is_empty() {
-            survey.carry_out(aws, aws.stop(), Arc::new(Silent)).await;
+        if lease::look(aws).await?.is_held() {
+            say("another run has begun to make the stage anew");
+            return Ok(Some(()));
         }
+        delete_again(aws).await?;
+        let (_, left) = survey_for_destroy(common, aws).await?;
         if !left.steps.is_empty() && !common.quiet {
             tell.call_once(|| say(paint(DIM, "waiting for AWS to notice what was deleted")));
         }

@@ -9,6 +9,7 @@ use crate::http::WrongClock;
 use crate::lease::Held;
 use crate::release::Unpackaged;
 use crate::resources::Disproved;
+use crate::retry::Unfinished;
 use anyhow::Error;
 use std::fmt;
 
@@ -138,6 +139,14 @@ fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (String,
     if has(|cause| cause.is::<WrongClock>()) {
         let cause = "AWS refuses signatures that are more than five minutes old, or not yet due";
         return owned(cause, "set the clock (sudo timedatectl set-ntp true), and run again");
+    }
+    if failure.is_none() && has(|cause| cause.is::<Unfinished>()) {
+        let cause =
+            "AWS is slower than it should ever be, or something else is at work on the stage";
+        return (
+            cause.to_owned(),
+            format!("{}, which finishes what there is", common.command(common.verb)),
+        );
     }
     if has(|cause| cause.is::<Disproved>()) {
         let cause =

@@ -136,6 +136,22 @@ pub async fn deployed(aws: &Aws) -> Result<Option<Deployed>> {
     Ok(Some(Deployed { api: api.0, release, since }))
 }
 
+/// Looks at the lease, before the stage is read; and, where a run was stopped a moment ago, waits until
+/// AWS's lists tell of what it made.
+pub async fn look_at_lease(common: &Common, aws: &Aws) -> Result<lease::Seen> {
+    let seen = lease::look(aws).await.context(Preflight)?;
+    if let Some(lag) = seen.lag(aws) {
+        if !common.quiet {
+            say(paint(
+                DIM,
+                "the last run was stopped a moment ago; waiting for AWS to list what it made",
+            ));
+        }
+        crate::retry::pause(lag, aws.stop()).await?;
+    }
+    Ok(seen)
+}
+
 /// Takes the lease on the stage; `seen` is how it was when the stage was read. Says whether what was
 /// read still holds.
 pub async fn take_lease(
@@ -210,10 +226,15 @@ impl Observer for StopWhenExpired {
 pub async fn with_lease(aws: &Aws, change: impl Future<Output = Result<Exit>>) -> Result<Exit> {
     let exit = lease::keep(aws, change).await?;
     let Some(holder) = aws.lease.get().and_then(lease::Lease::lost_to) else { return Ok(exit) };
-    say(format!(
-        "{} this run could not renew its lease in time and stopped; the stage is now held by {holder}",
-        paint(BAD, "error:")
-    ));
+    let error = paint(BAD, "error:");
+    say(format!("{error} this run could not renew its lease on the stage in time, and stopped"));
+    match holder {
+        Some(holder) => {
+            say(format!("  likely cause: it slept or was cut off; now {holder} has the stage"))
+        }
+        None => say("  likely cause: S3 can't be reached from here"),
+    }
+    say("  next: see who is at work on the stage; then run it again");
     Ok(Exit::PartlyDone)
 }
 

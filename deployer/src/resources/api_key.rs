@@ -8,6 +8,7 @@ use crate::retry::{Made, make_or_adopt};
 use anyhow::Result;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
 use serde::Serialize;
+use std::sync::atomic::Ordering;
 
 outputs! { ApiKeyId }
 
@@ -30,6 +31,7 @@ impl ApiKey {
             let request = request.enabled(self.enabled);
             request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
         };
+        cx.unlisted.store(true, Ordering::Relaxed);
         let made = cx.call("apigateway:CreateApiKey", request).await?;
         Ok(ApiKeyId(made.id.unwrap_or_default()))
     }

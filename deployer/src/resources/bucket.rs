@@ -6,7 +6,7 @@ use crate::aws::{Failure, Missing};
 use crate::engine::{Foreign, Live, Owned, Owner, Resource};
 use crate::env::Tags;
 use crate::lease;
-use crate::retry::{Made, make_or_adopt};
+use crate::retry::{Made, make_or_adopt, until};
 use anyhow::{Error, Result, bail};
 use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::types::{
@@ -15,8 +15,12 @@ use aws_sdk_s3::types::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 outputs! { BucketName }
+
+/// How long what came late may keep a bucket from being empty.
+const EMPTY: Duration = Duration::from_secs(120);
 
 /// A bucket that only this account reaches, and only over TLS. Every call names the account that
 /// must own it: bucket names are the world's, and somebody might have been quicker.
@@ -186,8 +190,12 @@ async fn remove(cx: &Aws, bucket: &str, objects: Vec<ObjectIdentifier>) -> Resul
         request.expected_bucket_owner(&cx.env.account).delete(batch.clone()).send()
     };
     let answer = cx.call("s3:DeleteObject", request).await?;
-    // S3 answers 200 and lists what it didn't delete.
-    if let Some(error) = answer.errors().first() {
+    // S3 answers 200 and lists what it didn't delete. What it didn't manage it is asked for again.
+    let passing = ["InternalError", "SlowDown", "ServiceUnavailable"];
+    let failed = |error: &&aws_sdk_s3::types::Error| {
+        error.code().is_none_or(|code| !passing.contains(&code))
+    };
+    if let Some(error) = answer.errors().iter().find(failed) {
         let failure = Failure {
             op: "s3:DeleteObject",
             code: error.code().map(ToOwned::to_owned),
@@ -265,20 +273,25 @@ impl Resource<Aws> for Bucket {
         Ok(live.output.clone())
     }
 
-    /// Empties it first. The lease goes last, on condition that it is still ours: from then on
-    /// another run may have the stage.
+    /// Empties it first, and again should something have come late. The lease goes last, on condition
+    /// that it is still ours: from then on another run may have the stage, and its lease is not touched.
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
-        let lease = cx.lease.get();
+        let (lease, account) = (cx.lease.get(), &cx.env.account);
         let versioned = empty(cx, id, lease.map(|_| lease::KEY)).await?;
         if let Some(lease) = lease {
             lease.delete(cx).await?;
-            if versioned {
-                empty(cx, id, None).await?;
-            }
         }
-        let account = &cx.env.account;
-        let request = || cx.s3.delete_bucket().bucket(id).expected_bucket_owner(account).send();
-        gone(cx.call("s3:DeleteBucket", request).await)
+        until("S3 to have the bucket empty", EMPTY, async || {
+            let request = || cx.s3.delete_bucket().bucket(id).expected_bucket_owner(account).send();
+            match cx.call("s3:DeleteBucket", request).await {
+                Err(failure) if failure.is("BucketNotEmpty") => {
+                    let spare = lease.filter(|_| !versioned).map(|_| lease::KEY);
+                    empty(cx, id, spare).await.map(|_| None)
+                }
+                result => gone(result).map(Some),
+            }
+        })
+        .await
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {

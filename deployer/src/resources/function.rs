@@ -5,7 +5,7 @@ use super::{ArtifactKey, Aws, BucketName, LogGroupName, RoleArn, adopt, gone, is
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Secret, Value};
 use crate::env::{ALIAS, Tags};
-use crate::retry::{Made, make_or_adopt, until};
+use crate::retry::{Made, Unfinished, make_or_adopt, until};
 use anyhow::{Context, Result, bail};
 use aws_sdk_lambda::types::{
     AliasRoutingConfiguration, Architecture, Environment, FunctionCode, FunctionConfiguration,
@@ -116,10 +116,12 @@ impl Function {
     async fn settled(&self, cx: &Aws, version: Option<&str>) -> Result<()> {
         let config = self.idle(cx, version).await?;
         if config.state() == Some(&State::Failed) {
-            bail!("Lambda could not prepare {}: {}", self.name, reason(&config));
+            let (name, reason) = (&self.name, reason(&config));
+            bail!(Unfinished(format!("Lambda could not prepare {name}: {reason}")));
         }
         if config.last_update_status() == Some(&LastUpdateStatus::Failed) {
-            bail!("Lambda could not update {}: {}", self.name, reason(&config));
+            let (name, reason) = (&self.name, reason(&config));
+            bail!(Unfinished(format!("Lambda could not update {name}: {reason}")));
         }
         Ok(())
     }

@@ -94,15 +94,36 @@ async fn tags(cx: &Aws, arn: &str) -> Result<Option<Tags>> {
 }
 
 /// Whether Lambda made it for a function of this stack, or for one that this run has deleted: the
-/// name is that function's, and nobody has put a tag on it. Lambda makes such groups with neither tags nor retention. A function that is
-/// somebody else's has a group that is somebody else's.
-async fn is_made_by_lambda(cx: &Aws, name: &str, tags: &Tags) -> Result<bool> {
+/// name is that function's, and it has neither tags nor retention. A function that is somebody
+/// else's has a group that is somebody else's.
+async fn is_made_by_lambda(
+    cx: &Aws,
+    name: &str,
+    retention_days: Option<i32>,
+    tags: &Tags,
+) -> Result<bool> {
     let Some(function) = name.strip_prefix(&cx.env.log_group("")) else { return Ok(false) };
     let declared = ENDPOINTS.iter().any(|endpoint| endpoint.function == function);
-    if !tags.is_empty() || !(declared || deleted(cx).contains(name)) {
+    let bare = tags.is_empty() && retention_days.is_none();
+    if !bare || !(declared || deleted(cx).contains(name)) {
         return Ok(false);
     }
     function::is_ours_or_absent(cx, function).await
+}
+
+/// Deletes the log groups that Lambda has made again since this run deleted them.
+///
+/// # Errors
+/// When CloudWatch Logs can't be asked.
+pub async fn delete_again(cx: &Aws) -> Result<()> {
+    let names = deleted(cx).clone();
+    for (name, days, arn) in groups(cx, &cx.env.log_group("")).await? {
+        let Some(tags) = tags(cx, &arn).await?.filter(|_| names.contains(&name)) else { continue };
+        if is_made_by_lambda(cx, &name, days, &tags).await? {
+            LogGroup::delete(cx, &name).await?;
+        }
+    }
+    Ok(())
 }
 
 fn deleted(cx: &Aws) -> MutexGuard<'_, BTreeSet<String>> {
@@ -129,7 +150,7 @@ impl Resource<Aws> for LogGroup {
             return Ok(None);
         };
         let Some(tags) = tags(cx, &arn).await? else { return Ok(None) };
-        let made_by_lambda = is_made_by_lambda(cx, &name, &tags).await?;
+        let made_by_lambda = is_made_by_lambda(cx, &name, retention_days, &tags).await?;
         Ok(Some(Live {
             owner: if made_by_lambda { Owner::Ours } else { owner(&cx.env, &tags) },
             output: LogGroupName(name.clone()),
@@ -169,9 +190,9 @@ impl Resource<Aws> for LogGroup {
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
         let mut owned = vec![];
-        for (name, _, arn) in groups(cx, &cx.env.log_group("")).await? {
+        for (name, days, arn) in groups(cx, &cx.env.log_group("")).await? {
             let Some(tags) = tags(cx, &arn).await? else { continue };
-            if is_ours(&cx.env, &tags) || is_made_by_lambda(cx, &name, &tags).await? {
+            if is_ours(&cx.env, &tags) || is_made_by_lambda(cx, &name, days, &tags).await? {
                 owned.push(Owned { id: name.clone(), name });
             }
         }

@@ -21,7 +21,7 @@ pub use api_key::{ApiKey, ApiKeyId};
 pub use artifact::{Artifact, ArtifactKey};
 pub use bucket::{Bucket, BucketName};
 pub use function::{AliasArn, Config, Function, Version, served_code};
-pub use log_group::{LogGroup, LogGroupName, retention};
+pub use log_group::{LogGroup, LogGroupName, delete_again, retention};
 pub use parameter::{Parameter, SecretParameter, fact};
 pub use permission::Permission;
 pub use proof::{Disproved, Proof};

@@ -2,7 +2,7 @@
 
 use super::{AliasArn, Aws, gone, is_ours, outputs, owner};
 use crate::aws::{Failure, Missing};
-use crate::engine::{Live, Owned, Owner, Resource, Value};
+use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::{Env, Tags};
 use crate::retry::{look_then_make, until};
 use anyhow::{Context, Result, bail};
@@ -10,10 +10,12 @@ use aws_sdk_apigateway::types::{
     ApiKeySourceType, EndpointConfiguration, EndpointType, Method, PutMode,
 };
 use aws_smithy_types::Blob;
+use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::{Map, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 outputs! { ApiId }
@@ -135,6 +137,7 @@ impl RestApi {
                     .set_tags(Some(cx.env.tags().into_iter().collect()))
                     .send()
             };
+            cx.unlisted.store(true, Ordering::Relaxed);
             let created = cx.call("apigateway:CreateRestApi", request).await?;
             Ok(created.id.unwrap_or_default())
         };
@@ -212,8 +215,19 @@ async fn find(cx: &Aws, name: &str) -> Result<Found> {
     let mut named = list(cx).await?;
     named.retain(|api| api.name == name);
     named.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-    let (ours, others) = named.into_iter().partition(|api| is_ours(&cx.env, &api.tags));
-    Ok(Found { ours, others })
+    let (ours, others): (Vec<Api>, Vec<Api>) =
+        named.into_iter().partition(|api| is_ours(&cx.env, &api.tags));
+    Ok(Found { ours: without_ghosts(cx, ours).await?, others })
+}
+
+/// Of several that a list tells of, one may be gone, and would hide the one that is there.
+async fn without_ghosts(cx: &Aws, mut apis: Vec<Api>) -> Result<Vec<Api>> {
+    if apis.len() > 1 {
+        let there = join_all(apis.iter().map(|api| exists(cx, &api.id))).await;
+        let mut there = there.into_iter().collect::<Result<Vec<bool>>>()?.into_iter();
+        apis.retain(|_| there.next().unwrap_or_default());
+    }
+    Ok(apis)
 }
 
 /// The id of the stage's API, if there is one.
@@ -303,8 +317,9 @@ impl Resource<Aws> for RestApi {
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
-        let apis = list(cx).await?.into_iter();
-        let ours = apis.filter(|api| owner(&cx.env, &api.tags) == Owner::Ours);
+        let mut ours = list(cx).await?;
+        ours.retain(|api| is_ours(&cx.env, &api.tags));
+        let ours = without_ghosts(cx, ours).await?.into_iter();
         Ok(ours.map(|api| Owned { name: api.name, id: api.id }).collect())
     }
 }

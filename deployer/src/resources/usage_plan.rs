@@ -1,7 +1,7 @@
 //! What a caller with a key may use: rate, burst and quota, on one stage.
 
 use super::{ApiId, ApiKeyId, Aws, StageName, gone, is_ours, outputs, owner};
-use crate::aws::Missing;
+use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::Tags;
 use crate::retry::look_then_make;
@@ -11,6 +11,7 @@ use aws_sdk_apigateway::types::{
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 outputs! { UsagePlanId }
 
@@ -187,6 +188,7 @@ impl UsagePlan {
                 let request = request.set_api_stages(Some(stages.clone()));
                 request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
             };
+            cx.unlisted.store(true, Ordering::Relaxed);
             let made = cx.call_new("apigateway:CreateUsagePlan", request).await?;
             Ok(made.id.unwrap_or_default())
         };
@@ -243,8 +245,13 @@ impl Resource<Aws> for UsagePlan {
         }
         let (are, wanted) = (known(&is.stages), known(&self.stages));
         patches.extend(wanted.difference(&are).map(|stage| patch(Op::Add, "/apiStages", stage)));
+        let stays = patches.clone();
         patches.extend(are.difference(&wanted).map(|stage| patch(Op::Remove, "/apiStages", stage)));
         match apply(cx, id, patches).await {
+            // A stage that is gone can't be removed, and is none.
+            Err(error) if error.downcast_ref().is_some_and(Failure::is_missing) => {
+                apply(cx, id, stays).await?;
+            }
             // An answer was lost, and a stage can't be added or removed twice.
             Err(_) if self.is_applied(cx, id).await? => {}
             result => result?,
@@ -275,7 +282,7 @@ impl Resource<Aws> for UsagePlan {
         let unbind =
             bound.map(|(api, stage)| patch(Op::Remove, "/apiStages", format!("{api}:{stage}")));
         match apply(cx, id, unbind.collect()).await {
-            Err(error) if !error.downcast_ref().is_some_and(crate::aws::Failure::is_missing) => {
+            Err(error) if !error.downcast_ref().is_some_and(Failure::is_missing) => {
                 return Err(error);
             }
             _ => {}

@@ -110,7 +110,8 @@ fn each_passing_mood_of_aws_is_known_and_its_neighbour_is_final() {
             "because there are API Stages associated with it",
             deleted,
         ),
-        ("s3:DeleteBucket", 409, "BucketNotEmpty", "", deleted),
+        ("s3:DeleteBucket", 409, "BucketNotEmpty", "", None), // it is emptied again
+        ("s3:PutObject", 400, "RequestTimeout", "", answer),
         ("lambda:GetFunction", 500, "ServiceException", "", answer),
         ("lambda:GetFunction", 0, "", "io error", answer),
         ("lambda:GetFunction", 404, "ResourceNotFoundException", "", None),

@@ -304,6 +304,7 @@ impl Wire {
         }
         Some(match words {
             ["restapis"] => list("apis", &["resources", "deployments", "stages"]),
+            ["restapis", _] => ok(&json!({})),
             ["restapis", id, "resources"] => {
                 assert_eq!(query["embed"], "methods");
                 let resources = entries(&self.0["apis"][*id]["resources"]);

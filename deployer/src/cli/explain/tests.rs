@@ -26,6 +26,7 @@ fn failure(case: &Case) -> Failure {
         retry_after: None,
         ambiguous: status == 0 || status >= 500,
         stopped: false,
+        unsigned: false,
     }
 }
 

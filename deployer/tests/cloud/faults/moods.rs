@@ -4,15 +4,29 @@ use super::report::{block_on, each, report, report_all};
 use crate::account::Account;
 use crate::drift::change_everything;
 use crate::world::fault::{
-    Always, At, Break, Busy, Ghosts, LostStatements, PagesOfOne, Propagation, Serial, StaleLists,
-    Tomb, XmlPagesOfOne, Young,
+    Always, At, Break, Busy, Fault, Ghosts, LostStatements, PagesOfOne, Propagation, Serial,
+    StaleLists, Tomb, Verdict, XmlPagesOfOne, Young,
 };
-use crate::world::{KILLED, World, is_write};
+use crate::world::{KILLED, Request, World, is_write};
 use deployer::engine::Stop;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+/// A fault that passes after so many times.
+struct Once<F>(F, usize);
+
+impl<F: Fault> Fault for Once<F> {
+    fn before(&mut self, request: &Request, now: Duration) -> Verdict {
+        if self.1 == 0 {
+            return Verdict::Pass;
+        }
+        let verdict = self.0.before(request, now);
+        self.1 -= usize::from(!matches!(verdict, Verdict::Pass));
+        verdict
+    }
+}
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -146,14 +160,24 @@ fn lists_that_lag_make_nothing_twice() {
     World::of(&unbroken).run(&unbroken, "deploy --yes").ends(0);
     let wanted = block_on(unbroken.inventory());
     let ops = ["CreateRestApi", "CreateApiKey", "CreateUsagePlan", "CreateDeployment"];
-    let breaks = [Break::LoseAnswer, Break::CutBefore, Break::KillSent, Break::KillAnswered];
+    let breaks = [
+        Break::LoseAnswer,
+        Break::CutBefore,
+        Break::KillSent,
+        Break::KillAnswered,
+        Break::Interrupt,
+    ];
     let points: Vec<_> = ops.iter().flat_map(|op| breaks.map(|how| (*op, how))).collect();
     let came = each(&points, |(op, how)| {
         let (account, stop, fired) = (Account::new(), Stop::default(), Arc::default());
         let at = At::new(&format!("apigateway:{op}"), 1, *how, &stop, &fired);
         let world = World::of(&account).with(StaleLists::by(seconds(10))).with(at);
-        let killed = matches!(how, Break::KillSent | Break::KillAnswered);
-        world.run(&account, "deploy --yes").ends(if killed { KILLED } else { 0 });
+        let ends = match how {
+            Break::KillSent | Break::KillAnswered => KILLED,
+            Break::Interrupt => 130,
+            _ => 0,
+        };
+        world.run_until(&account, &["deploy --yes"], &stop).remove(0).ends(ends);
         world.run(&account, "deploy --yes").ends(0);
         world.run(&account, "plan --detailed-exitcode").ends(0);
         assert_eq!(block_on(account.inventory()), wanted);
@@ -161,6 +185,26 @@ fn lists_that_lag_make_nothing_twice() {
         block_on(account.inventory())
     });
     report("lists 10 s behind", points.len(), came);
+}
+
+/// What is gone is listed before what is there: the real one must not be taken for a leftover.
+#[test]
+fn lists_that_show_an_older_one_that_is_gone() {
+    let account = Account::new();
+    let (stop, fired) = (Stop::default(), Arc::default());
+    let world = World::of(&account).with(StaleLists::by(seconds(25)));
+    world.run(&account, "deploy --yes").ends(0);
+    let wanted = block_on(account.inventory());
+    world.add(At::new("apigateway:DeleteRestApi", 1, Break::Interrupt, &stop, &fired));
+    world.run_until(&account, &["destroy --yes"], &stop).remove(0).ends(130);
+    let denied = "User: me is not authorized to perform: iam:CreateRole";
+    let (ops, status, code, message) = ("lambda:AddPermission", 403, "AccessDenied", denied);
+    // Only the first time.
+    world.add(Once(Always { ops, status, code, message, after: 0 }, 3));
+    world.run(&account, "deploy --yes").ends(3);
+    world.run(&account, "deploy --yes").ends(0);
+    world.run(&account, "plan --detailed-exitcode").ends(0);
+    assert_eq!(block_on(account.inventory()), wanted);
 }
 
 /// A destroy that was stopped half-way, and a deploy at once: lists still show what is gone.

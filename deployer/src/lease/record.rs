@@ -1,0 +1,190 @@
+//! What `lease.json` says, and how it is read and written.
+
+use crate::aws::{Aws, Failure};
+use anyhow::{Context, Result};
+use aws_smithy_types::byte_stream::ByteStream;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// Beside the artifacts.
+pub const KEY: &str = "lease.json";
+
+/// A record is some hundred bytes.
+const LARGEST: usize = 16 * 1024;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    pub(super) format_version: u32,
+    /// Made by the run that wrote it: by this it knows its own when an answer was lost.
+    pub(super) nonce: String,
+    pub(super) held: bool,
+    /// `user/me on laptop`
+    pub(super) holder: String,
+    /// `deploy`, `destroy`
+    pub(super) doing: String,
+    pub(super) git_sha: String,
+    /// Seconds since 1970.
+    pub(super) since: i64,
+    /// Renewals, which make each ETag another.
+    pub(super) beats: u64,
+    /// Whether the run ended before AWS's lists told of all that it made.
+    #[serde(default)]
+    pub(super) unlisted: bool,
+}
+
+impl Record {
+    /// A part of it, for a terminal: anybody who may write the bucket has written it.
+    fn shown(text: &str) -> String {
+        text.chars().filter(|c| !c.is_control()).take(80).collect()
+    }
+
+    pub(super) fn holder(&self) -> String {
+        Self::shown(&self.holder)
+    }
+}
+
+/// The lease as it was when somebody looked.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    pub(super) bucket: bool,
+    pub(super) etag: Option<String>,
+    /// None where there is none, or one that can't be read; that counts as held until it lapses.
+    pub(super) record: Option<Record>,
+    pub(super) modified: i64,
+}
+
+impl Seen {
+    /// Whether there is a bucket of that name.
+    pub fn has_bucket(&self) -> bool {
+        self.bucket
+    }
+
+    /// Whether a run has the stage, living or dead.
+    pub fn is_held(&self) -> bool {
+        !self.is_free()
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        self.etag.is_none() || self.record.as_ref().is_some_and(|record| !record.held)
+    }
+
+    pub(super) fn is_from(&self, nonce: &str) -> bool {
+        self.record.as_ref().is_some_and(|record| record.nonce == nonce && record.held)
+    }
+
+    /// How long AWS's lists may still not tell of what the last run made before it was stopped.
+    pub fn lag(&self, aws: &Aws) -> Option<Duration> {
+        let unlisted = self.record.as_ref().is_some_and(|record| record.unlisted && !record.held);
+        let age = Duration::from_secs(self.age(aws).max(0).unsigned_abs());
+        crate::retry::LAG.checked_sub(age).filter(|left| unlisted && !left.is_zero())
+    }
+
+    /// Seconds since it was written.
+    pub(super) fn age(&self, aws: &Aws) -> i64 {
+        aws.clock.now().saturating_sub(self.modified)
+    }
+
+    pub(super) fn held(&self, aws: &Aws) -> Held {
+        let since = self.record.as_ref().map_or(self.modified, |record| record.since);
+        let seconds = aws.clock.now().saturating_sub(since).max(0);
+        Held { stage: aws.env.stage.clone(), record: self.record.clone(), seconds }
+    }
+}
+
+/// Another run has the stage.
+#[derive(Debug)]
+pub struct Held {
+    stage: String,
+    record: Option<Record>,
+    seconds: i64,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self { stage, record, seconds } = self;
+        let Some(record) = record else {
+            return write!(f, "stage {stage} is held by another run, of which nothing is known");
+        };
+        let commit = match record.git_sha.is_empty() {
+            true => String::new(),
+            false => format!(" of commit {}", Record::shown(&record.git_sha)),
+        };
+        let (holder, doing) = (record.holder(), Record::shown(&record.doing));
+        write!(f, "stage {stage} is held by {holder}: a {doing}{commit}, for {seconds} s")
+    }
+}
+
+impl std::error::Error for Held {}
+
+/// Looks at the lease. Never writes.
+///
+/// # Errors
+/// When S3 can't be asked.
+pub async fn look(aws: &Aws) -> Result<Seen> {
+    const TRIES: u32 = 3;
+    for attempt in 1.. {
+        match look_once(aws).await {
+            // It broke off in the middle.
+            Err(error) if attempt < TRIES && error.downcast_ref::<Failure>().is_none() => {}
+            result => return result.context("looking who has the stage"),
+        }
+    }
+    unreachable!("the last try returns")
+}
+
+async fn look_once(aws: &Aws) -> Result<Seen> {
+    let (bucket, account) = (aws.env.bucket(), &aws.env.account);
+    let get = || aws.s3.get_object().bucket(&bucket).key(KEY).expected_bucket_owner(account).send();
+    let answer = match aws.call_last("s3:GetObject", false, get).await {
+        Err(failure) if failure.is("NoSuchBucket") => return Ok(Seen::default()),
+        Err(failure) if failure.is_missing() => {
+            return Ok(Seen { bucket: true, ..Seen::default() });
+        }
+        result => result?,
+    };
+    let modified = answer.last_modified.map_or(0, |date| date.secs());
+    let (mut body, mut bytes) = (answer.body, Vec::new());
+    while let Some(chunk) = body.next().await {
+        bytes.extend_from_slice(&chunk?);
+        if bytes.len() > LARGEST {
+            break;
+        }
+    }
+    let record = serde_json::from_slice(&bytes).ok();
+    Ok(Seen { bucket: true, etag: answer.e_tag, record, modified })
+}
+
+/// Writes it over the one of this ETag, or where there is none. With `new`, the bucket was made a
+/// moment ago. Gives the new ETag.
+pub(super) async fn put(
+    aws: &Aws,
+    record: &Record,
+    etag: Option<&str>,
+    new: bool,
+) -> Result<String, Failure> {
+    let (bucket, account) = (aws.env.bucket(), &aws.env.account);
+    let text = serde_json::to_vec(record).unwrap_or_default();
+    let request = || {
+        let request = aws.s3.put_object().bucket(&bucket).key(KEY).expected_bucket_owner(account);
+        let request = match etag {
+            Some(etag) => request.if_match(etag),
+            None => request.if_none_match("*"),
+        };
+        request.content_type("application/json").body(ByteStream::from(text.clone())).send()
+    };
+    Ok(aws.call_last("s3:PutObject", new, request).await?.e_tag.unwrap_or_default())
+}
+
+/// Deletes the one of this ETag.
+pub(super) async fn delete(aws: &Aws, etag: &str) -> Result<(), Failure> {
+    let (bucket, account) = (aws.env.bucket(), &aws.env.account);
+    let request = || {
+        let request = aws.s3.delete_object().bucket(&bucket).key(KEY);
+        request.expected_bucket_owner(account).if_match(etag).send()
+    };
+    match aws.call("s3:DeleteObject", request).await {
+        Err(failure) if !failure.is_missing() => Err(failure),
+        _ => Ok(()),
+    }
+}
