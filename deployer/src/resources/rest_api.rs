@@ -215,18 +215,20 @@ async fn find(cx: &Aws, name: &str) -> Result<Found> {
     let mut named = list(cx).await?;
     named.retain(|api| api.name == name);
     named.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-    let (ours, others): (Vec<Api>, Vec<Api>) =
+    let (mut ours, others): (Vec<Api>, Vec<Api>) =
         named.into_iter().partition(|api| is_ours(&cx.env, &api.tags));
-    Ok(Found { ours: without_ghosts(cx, ours).await?, others })
+    // Of several, one that is gone would hide the one that is there.
+    if ours.len() > 1 {
+        ours = without_ghosts(cx, ours).await?;
+    }
+    Ok(Found { ours, others })
 }
 
-/// Of several that a list tells of, one may be gone, and would hide the one that is there.
+/// Without those that a list still tells of, and that are gone.
 async fn without_ghosts(cx: &Aws, mut apis: Vec<Api>) -> Result<Vec<Api>> {
-    if apis.len() > 1 {
-        let there = join_all(apis.iter().map(|api| exists(cx, &api.id))).await;
-        let mut there = there.into_iter().collect::<Result<Vec<bool>>>()?.into_iter();
-        apis.retain(|_| there.next().unwrap_or_default());
-    }
+    let there = join_all(apis.iter().map(|api| exists(cx, &api.id))).await;
+    let mut there = there.into_iter().collect::<Result<Vec<bool>>>()?.into_iter();
+    apis.retain(|_| there.next().unwrap_or_default());
     Ok(apis)
 }
 
