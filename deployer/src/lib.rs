@@ -14,8 +14,9 @@
 //!    be agreed to.
 //! 6. **Take the lease** ([`lease`]): one run at a time changes a stage. If somebody else had it since
 //!    4, the stage is read and planned anew.
-//! 7. **Carry out** ([`engine::Survey::carry_out`]): the same walk again, now writing. Leftovers go
-//!    last. The [`engine::Report`] has every step in exactly one list.
+//! 7. **Carry out** ([`engine::Survey::carry_out`]): the same walk again, now writing. What serves
+//!    changes in one step, the stage's, once the new versions are proven ([`resources::Proof`]). Leftovers
+//!    go last. The [`engine::Report`] has every step in exactly one list.
 //!
 //! Every request on the way goes through [`retry`], at the pace of [`quota`].
 //!
@@ -26,7 +27,7 @@
 //!
 //! | invariant | held by |
 //! |---|---|
-//! | nothing is changed that wasn't read in this run and found ours | a type: only a [`engine::Survey`] carries out, and it refuses what is foreign |
+//! | nothing is changed that wasn't read in this run and found ours | a type: only a [`engine::Survey`] carries out, and it refuses what is foreign; the lease lies in a bucket that was read |
 //! | until the user agrees, nothing but reads has run | the same type, and a test at the wire |
 //! | `stack()` does no IO | it isn't async and gets no client; a test |
 //! | the engine knows no AWS; its tests need none | a test on its sources |

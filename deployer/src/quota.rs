@@ -38,8 +38,8 @@ const QUOTAS: &[Quota] = &[
     quota("ssm:PutParameter", 334, 3),
 ];
 
-/// Have a quota of their own and don't count for their service's.
-const APART: &[&str] = &["lambda:GetFunction", "lambda:GetPolicy"];
+/// Have a quota of their own, or none, and don't count for their service's.
+const APART: &[&str] = &["lambda:GetFunction", "lambda:GetPolicy", "lambda:InvokeFunction"];
 
 /// From this on, people are told what they wait for.
 const LONG: Duration = Duration::from_secs(1);

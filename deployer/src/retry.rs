@@ -68,6 +68,7 @@ const RULES: &[Rule] = &[
         f.says("cannot be assumed by Lambda")
             || f.says("execution role does not have permissions to call")
             || f.says("KMS key is invalid for CreateGrant")
+            || f.says("unable to decrypt the environment variables")
             || f.says("Invalid principal in policy")
     }),
     rule("S3 to hand out the package", (500, 2_000), 30, |f| {

@@ -62,6 +62,11 @@ pub fn exit(error: &Error) -> Exit {
 
 /// Prints an error and what can be done about it.
 pub fn print(error: &Error, common: &Common) {
+    // What was begun by then is told by the walk's report, and is no error.
+    if error.chain().any(|cause| cause.is::<Stopped>()) {
+        say("stopped; nothing was changed");
+        return;
+    }
     if let Some(Failures(failures)) = error.chain().find_map(|cause| cause.downcast_ref()) {
         // Ten reads that fail for one reason are one failure.
         let mut seen = Vec::new();

@@ -88,6 +88,13 @@ fn each_passing_mood_of_aws_is_known_and_its_neighbour_is_final() {
         ("lambda:CreateAlias", 409, "ResourceConflictException", "Alias already exists: x", None),
         (f, 400, "InvalidParameterValueException", "S3 Error Code: NoSuchBucket.", s3),
         (f, 400, "X", "the KMS key is invalid for CreateGrant", iam),
+        (
+            "lambda:InvokeFunction",
+            502,
+            "KMSAccessDeniedException",
+            "Lambda was unable to decrypt the environment variables because KMS access was denied",
+            iam,
+        ),
         ("iam:CreateRole", 409, "EntityTemporarilyUnmodifiable", "", others),
         ("iam:PutRolePolicy", 409, "ConcurrentModification", "", others),
         ("logs:CreateLogGroup", 400, "OperationAbortedException", "", others),

@@ -207,7 +207,8 @@ const QUOTAS: [(&str, u32, f64); 11] = [
 
 impl Fault for Throttle {
     fn before(&mut self, request: &Request, now: Duration) -> Verdict {
-        let apart = ["lambda:GetFunction", "lambda:GetPolicy"].contains(&request.name.as_str());
+        let apart = ["lambda:GetFunction", "lambda:GetPolicy", "lambda:InvokeFunction"];
+        let apart = apart.contains(&request.name.as_str());
         let rows = QUOTAS.iter().filter(|(op, ..)| !apart && request.name.starts_with(op));
         for (op, millis, burst) in rows {
             let (tokens, at) = self.buckets.entry(*op).or_insert((*burst, now));
