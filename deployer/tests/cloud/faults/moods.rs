@@ -4,8 +4,8 @@ use super::report::{block_on, each, report, report_all};
 use crate::account::Account;
 use crate::drift::change_everything;
 use crate::world::fault::{
-    Always, At, Break, Busy, Fault, Ghosts, LostStatements, PagesOfOne, Propagation, Serial,
-    StaleLists, Tomb, Verdict, XmlPagesOfOne, Young,
+    Always, At, Break, Busy, ErrorIn200, Fault, Ghosts, LostStatements, PagesOfOne, Propagation,
+    Serial, StaleLists, Tomb, Verdict, XmlPagesOfOne, Young,
 };
 use crate::world::{KILLED, Request, World, is_write};
 use deployer::engine::Stop;
@@ -225,6 +225,13 @@ fn lists_that_show_what_is_gone() {
         block_on(account.inventory())
     });
     report("lists show what is gone", ops.len(), came);
+}
+
+#[test]
+fn a_success_that_lists_what_failed() {
+    let account = Account::new();
+    live(&World::of(&account).with(ErrorIn200::default()), &account);
+    report_all("a success that lists what failed", 1);
 }
 
 #[test]
