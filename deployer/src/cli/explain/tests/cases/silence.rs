@@ -74,7 +74,7 @@ pub const SILENCE: &[Case] = &[
         "",
         "dispatch failure: io error: client error (Connect): tcp connect error: Connection refused",
     )
-    .typed("deploy --local"),
+    .typed("deploy --local --stage prod"),
     case(
         "no request: an endpoint without scheme",
         "asking AWS whose credentials these are",
