@@ -140,17 +140,13 @@ impl Function {
             let request = cx.lambda.create_alias().function_name(name).name(ALIAS);
             request.function_version(&version).send()
         };
-        if self.alias_missing(cx).await? {
+        if served(cx, name).await?.is_none() {
             match cx.call_new("lambda:CreateAlias", create).await {
                 Err(failure) if failure.says("already exists") => {} // an answer was lost
                 result => drop(result?),
             }
         }
         Ok(Version(version))
-    }
-
-    async fn alias_missing(&self, cx: &Aws) -> Result<bool> {
-        Ok(served(cx, &self.name).await?.is_none())
     }
 
     async fn role_exists(&self, cx: &Aws) -> Result<bool> {

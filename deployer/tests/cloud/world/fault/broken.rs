@@ -140,13 +140,16 @@ impl Fault for EachOnce {
 
 /// `200ERR`: S3 answers that all is well, and lists what it has not deleted; the first time.
 #[derive(Default)]
-pub struct ErrorIn200(pub bool);
+pub struct ErrorIn200 {
+    pub fired: Arc<AtomicUsize>,
+}
 
 impl Fault for ErrorIn200 {
     fn before(&mut self, request: &Request, _: Duration) -> Verdict {
-        if request.name != "s3:DeleteObjects" || std::mem::replace(&mut self.0, true) {
+        if request.name != "s3:DeleteObjects" || self.fired.load(Ordering::SeqCst) > 0 {
             return Verdict::Pass;
         }
+        self.fired.fetch_add(1, Ordering::SeqCst);
         let error = "<Error><Key>artifacts</Key><Code>InternalError</Code>\
                      <Message>We encountered an internal error. Please try again.</Message></Error>";
         let body = format!("<DeleteResult>{error}</DeleteResult>").into_bytes();

@@ -50,12 +50,11 @@ impl Fault for Propagation {
 pub struct Busy {
     pub takes: Duration,
     pub until: BTreeMap<String, (Duration, bool)>,
-    pub refused: Arc<AtomicUsize>,
 }
 
 impl Busy {
     pub fn of(takes: Duration) -> Self {
-        Self { takes, until: BTreeMap::new(), refused: Arc::default() }
+        Self { takes, until: BTreeMap::new() }
     }
 
     fn function(request: &Request) -> String {
@@ -83,7 +82,6 @@ impl Fault for Busy {
         let refuses = Self::changes(request)
             || ["lambda:PublishVersion", "lambda:DeleteFunction"].contains(&request.name.as_str());
         if busy && refuses {
-            self.refused.fetch_add(1, Ordering::SeqCst);
             let text = format!(
                 "The operation cannot be performed at this time. An update is in progress for \
                  resource: {name}"
@@ -118,13 +116,17 @@ impl Fault for Busy {
 
 /// `LOSTUPDATE`: the first statement of each function is taken, and gone.
 #[derive(Default)]
-pub struct LostStatements(pub BTreeSet<String>);
+pub struct LostStatements {
+    seen: BTreeSet<String>,
+    pub fired: Arc<AtomicUsize>,
+}
 
 impl Fault for LostStatements {
     fn before(&mut self, request: &Request, _: Duration) -> Verdict {
-        if request.name != "lambda:AddPermission" || !self.0.insert(request.path.clone()) {
+        if request.name != "lambda:AddPermission" || !self.seen.insert(request.path.clone()) {
             return Verdict::Pass;
         }
+        self.fired.fetch_add(1, Ordering::SeqCst);
         let taken = json!({ "Statement": "{}" }).to_string().into_bytes();
         Verdict::Answer(Response { status: 201, headers: BTreeMap::new(), body: taken })
     }

@@ -139,15 +139,19 @@ impl Fault for Tomb {
 /// `GHOST`: a log group that was deleted comes back, without tags, because its function wrote a last
 /// line.
 #[derive(Default)]
-pub struct Ghosts(pub BTreeSet<String>);
+pub struct Ghosts {
+    seen: BTreeSet<String>,
+    pub fired: Arc<AtomicUsize>,
+}
 
 impl Fault for Ghosts {
     fn after(&mut self, request: &Request, answer: &mut Response, _: Duration) -> Verdict {
         let group = request.field("logGroupName").unwrap_or_default();
         let deleted = request.name == "logs:DeleteLogGroup" && answer.is_ok();
-        if !deleted || !group.starts_with("/aws/lambda/") || !self.0.insert(group) {
+        if !deleted || !group.starts_with("/aws/lambda/") || !self.seen.insert(group) {
             return Verdict::Pass;
         }
+        self.fired.fetch_add(1, Ordering::SeqCst);
         Verdict::Then(Box::new(request.again_as("Logs_20140328.CreateLogGroup")))
     }
 }
