@@ -30,6 +30,16 @@ def application(record):
     """The ASGI application to serve: the emulator with every part in place. `record` says who serves it."""
     check()
 
-    from plugin import api_keys, deployments, front, iam, lambda_functions, openapi, patches, permissions  # noqa: F401
+    from plugin import (  # noqa: F401
+        api_keys,
+        deployments,
+        front,
+        iam,
+        lambda_functions,
+        openapi,
+        patches,
+        permissions,
+        stage_variables,
+    )
 
     return front.application(record)

@@ -27,7 +27,7 @@ def apply_patch(apply, target, operations):
         leaf = path.rsplit("/", 1)[-1]
         if path == "/apiStages":
             _patch_api_stages(target, operation)
-        elif value is not None and leaf in TYPES:
+        elif value is not None and leaf in TYPES and not path.startswith("/variables/"):
             apply(target, [operation | {"value": TYPES[leaf](value)}])
         else:
             apply(target, [operation])

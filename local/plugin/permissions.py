@@ -10,6 +10,7 @@ from ministack.core.responses import request_scope
 from ministack.services import apigateway_v1 as v1
 from ministack.services import lambda_svc
 
+from plugin.execution_log import note
 from plugin.patching import around
 
 log = logging.getLogger("permissions")
@@ -22,6 +23,7 @@ async def _invoke(invoke, integration, api_id, stage_name, stage, resource, path
     if integration.get("credentials") or _allowed(function, source, account, region):
         return await invoke(integration, api_id, stage_name, stage, resource, path, method, *rest, **scope)
     log.warning("invalid permissions on Lambda function: the policy of %s doesn't let %s invoke it", function, source)
+    note("Execution failed due to configuration error: Invalid permissions on Lambda function")
     return v1._gw_error("API_CONFIGURATION_ERROR", "Internal server error")
 
 
