@@ -39,7 +39,9 @@ def application(record):
         openapi,
         patches,
         permissions,
+        proxy_answers,
         stage_variables,
+        test_invoke,
     )
 
     return front.application(record)
