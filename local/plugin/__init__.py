@@ -31,6 +31,7 @@ def application(record):
     check()
 
     from plugin import (  # noqa: F401
+        aliases,
         api_keys,
         deployments,
         front,
