@@ -40,9 +40,11 @@ def application(record):
         openapi,
         patches,
         permissions,
+        policies,
         proxy_answers,
         stage_variables,
         test_invoke,
+        versions,
     )
 
     return front.application(record)
