@@ -33,10 +33,12 @@ def application(record):
     from plugin import (  # noqa: F401
         aliases,
         api_keys,
+        cbor,
         deployments,
         front,
         iam,
         lambda_functions,
+        metrics,
         openapi,
         patches,
         permissions,
