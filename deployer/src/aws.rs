@@ -8,6 +8,7 @@ use crate::engine::{Secret, Stop};
 use crate::env::Env;
 use crate::http::{self, Clock};
 use crate::lease::Lease;
+use crate::resources::history::Record;
 use crate::retry::Pacer;
 use anyhow::{Context, Result, bail};
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -89,6 +90,7 @@ pub struct Aws {
     /// Set when this isn't AWS itself: the local cloud, or a proxy.
     pub endpoint: Option<String>,
     pub apigateway: aws_sdk_apigateway::Client,
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub iam: aws_sdk_iam::Client,
     pub lambda: aws_sdk_lambda::Client,
     pub logs: aws_sdk_cloudwatchlogs::Client,
@@ -104,6 +106,8 @@ pub struct Aws {
     pub deleted_log_groups: Mutex<BTreeSet<String>>,
     /// Whether something was made that only lists tell of, and no list has told of it yet.
     pub unlisted: AtomicBool,
+    /// The releases on record, as they were read or written last.
+    pub records: Mutex<Vec<Record>>,
     /// What allows this run to change the stage, once it has it.
     pub lease: OnceLock<Lease>,
     pacer: Pacer,
@@ -146,6 +150,7 @@ impl Aws {
             caller,
             endpoint: config.endpoint_url().map(|url| url.trim_end_matches('/').to_owned()),
             apigateway: aws_sdk_apigateway::Client::new(&config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             iam: aws_sdk_iam::Client::new(&config),
             lambda: aws_sdk_lambda::Client::new(&config),
             logs: aws_sdk_cloudwatchlogs::Client::new(&config),
@@ -156,6 +161,7 @@ impl Aws {
             secrets,
             deleted_log_groups: Mutex::default(),
             unlisted: AtomicBool::new(false),
+            records: Mutex::default(),
             lease: OnceLock::new(),
             pacer,
             last: Pacer::new(access.trace, Stop::default()),

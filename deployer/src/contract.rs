@@ -2,19 +2,33 @@
 //! tests check it.
 
 use crate::release::Release;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+/// Written in `stack.rs`, or in the record of an earlier release.
+type Text = &'static str;
+
 /// One route and what it answers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
-    pub method: &'static str,
-    pub path: &'static str,
+    #[serde(deserialize_with = "kept")]
+    pub method: Text,
+    #[serde(deserialize_with = "kept")]
+    pub path: Text,
     /// The binary in `functions/src/bin` that answers it.
-    pub function: &'static str,
+    #[serde(deserialize_with = "kept")]
+    pub function: Text,
     /// Whether the function is told `VERSION` and `GIT_SHA`.
     pub knows_release: bool,
-    pub content_type: &'static str,
-    pub body: &'static str,
+    #[serde(deserialize_with = "kept")]
+    pub content_type: Text,
+    #[serde(deserialize_with = "kept")]
+    pub body: Text,
+}
+
+/// What is read of a record lives as long as the program, which reads a few in all its life.
+fn kept<'de, D: Deserializer<'de>>(text: D) -> Result<Text, D::Error> {
+    String::deserialize(text).map(|text| &*text.leak())
 }
 
 /// `GET path`, answered by a function.

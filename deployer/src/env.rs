@@ -11,6 +11,9 @@ pub type Tags = BTreeMap<String, String>;
 /// The alias that the API calls and that a deploy moves.
 pub const ALIAS: &str = "live";
 
+/// The stage's variable that names it.
+pub const ALIAS_VARIABLE: &str = "alias";
+
 /// Says in a tag that a resource is made and kept by this program.
 const MANAGED_BY: (&str, &str) = ("managed-by", "deployer");
 
@@ -81,9 +84,12 @@ impl Env {
         format!("arn:{partition}:lambda:{region}:{account}:function:{function}")
     }
 
-    /// ARN of the alias that the API calls, of a function by its short name.
+    /// What the API calls of a function, by its short name: the alias that the stage's variable names.
+    /// So a version can be called through the API before it serves (AWS: "Using API Gateway stage
+    /// variables").
     pub fn alias_arn(&self, function: &str) -> String {
-        format!("{}:{ALIAS}", self.function_arn(&self.function(function)))
+        let function = self.function_arn(&self.function(function));
+        format!("{function}:${{stageVariables.{ALIAS_VARIABLE}}}")
     }
 
     /// What an API Gateway integration calls (AWS: "Set up Lambda proxy integrations").

@@ -261,7 +261,7 @@ fn nonce() -> Result<String> {
 }
 
 /// Whom to ask when it doesn't end: the caller's name in AWS, and the machine.
-fn holder(aws: &Aws) -> String {
+pub fn holder(aws: &Aws) -> String {
     let who = aws.caller.splitn(6, ':').nth(5).filter(|who| !who.is_empty()).unwrap_or("somebody");
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match host.trim() {

@@ -1,6 +1,7 @@
 //! What is deployed: a version, a commit, and a package for each function, as `cargo xtask
 //! package` left them.
 
+use crate::resources::Canary;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -17,6 +18,8 @@ pub struct Release {
     pub git_sha: String,
     /// `x86_64` or `arm64`.
     pub arch: String,
+    /// With how much care it is to come in.
+    pub canary: Option<Canary>,
     packages: BTreeMap<String, Package>,
 }
 
@@ -52,7 +55,8 @@ impl Release {
     /// A release of which only version and commit matter.
     pub fn stated(version: &str, git_sha: &str) -> Self {
         let (version, git_sha) = (version.to_owned(), git_sha.to_owned());
-        Self { version, git_sha, arch: "x86_64".to_owned(), packages: BTreeMap::new() }
+        let arch = "x86_64".to_owned();
+        Self { version, git_sha, arch, canary: None, packages: BTreeMap::new() }
     }
 
     /// Adds a function's code as it is known without its zip.
@@ -129,7 +133,7 @@ fn read<'a>(dir: &Path, functions: impl IntoIterator<Item = &'a str>) -> Result<
         packages.insert(function.to_owned(), package(dir, entry)?);
     }
     let Manifest { version, git_sha, arch, .. } = manifest;
-    Ok(Release { version, git_sha, arch, packages })
+    Ok(Release { version, git_sha, arch, canary: None, packages })
 }
 
 fn package(dir: &Path, entry: &Entry) -> Result<Package> {

@@ -30,7 +30,7 @@ pub struct Check {
     key: Key,
     /// What a request that gets through must be answered; none where it must be refused.
     #[serde(skip)]
-    promise: Option<&'static Endpoint>,
+    promise: Option<Endpoint>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,14 +67,16 @@ impl Verdict {
 }
 
 /// All checks for a table of endpoints.
-pub fn checks(endpoints: &'static [Endpoint]) -> Vec<Check> {
+pub fn checks(endpoints: &[Endpoint]) -> Vec<Check> {
     let check =
-        |name: String, path: &str, endpoint: Option<&'static Endpoint>, key, promise| Check {
-            name,
-            path: path.to_owned(),
-            function: endpoint.map(|endpoint| endpoint.function),
-            key,
-            promise,
+        |name: String, path: &str, endpoint: Option<&Endpoint>, key, promise: Option<&Endpoint>| {
+            Check {
+                name,
+                path: path.to_owned(),
+                function: endpoint.map(|endpoint| endpoint.function),
+                key,
+                promise: promise.copied(),
+            }
         };
     let mut checks = vec![];
     for endpoint in endpoints {
@@ -165,7 +167,7 @@ async fn ask(
 
 fn judge(check: &Check, answer: &Answer, release: &Release) -> Result<(), String> {
     let Answer { status, content_type, body } = answer;
-    match check.promise {
+    match &check.promise {
         Some(endpoint) => endpoint.judge(*status, content_type, body, release),
         None if *status == 403 => Ok(()),
         None => Err(format!("status {status} instead of 403")),

@@ -7,6 +7,7 @@ use crate::contract::{Endpoint, get};
 use crate::engine::{Graph, Handle};
 use crate::env::{ALIAS, Env};
 use crate::release::Release;
+use crate::resources::history::Record;
 use crate::resources::*;
 use std::collections::BTreeMap;
 
@@ -25,6 +26,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
             "description": "pre-interview technical test", "lastcommitsha": "$GIT_SHA"}]}"#,
     ),
 ];
+
+/// So many releases can be gone back to, the live one among them.
+pub const RELEASES_KEPT: usize = 5;
 
 const LOG_RETENTION_DAYS: i32 = retention(14);
 const MEMORY_MB: i32 = 256;
@@ -91,18 +95,21 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
 
     // Routes and versions serve once all of them are proven, and then together.
     let (name, in_api) = (env.stage.clone(), api.clone());
-    let proof = Proof { endpoints, release: release.clone() };
+    let proof = Proof { endpoints: endpoints.to_vec(), release: release.clone() };
+    let entry = Entry::Release { proof, again: None, canary: release.canary };
+    let served = standing(&release.version, &release.git_sha, "live");
     let stage = graph.add(move |link| {
         permissions.iter().for_each(|permission| link.after(permission));
         let version = |(name, function): (&&str, _)| ((*name).to_owned(), link.to(function));
         Stage {
             api: link.to(&in_api),
             name: name.clone(),
-            proof: proof.clone(),
+            entry: entry.clone(),
             deployment: fingerprint.clone(),
             functions: functions.iter().map(version).collect(),
             throttling: Stage::limit(STAGE_LIMIT),
-            unserved: vec![],
+            variables: Stage::calls_live(),
+            release: served.clone(),
         }
     });
 
@@ -120,14 +127,44 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
     });
 
     // What is deployed is written down when it is.
-    for (leaf, value) in [("version", &release.version), ("git-sha", &release.git_sha)] {
-        let (name, value, plan) = (env.parameter(leaf), value.clone(), plan.clone());
+    for fact in facts(env, &release.version, &release.git_sha) {
+        let plan = plan.clone();
         graph.add(move |link| {
             link.after(&plan);
-            Parameter { name: name.clone(), value: value.clone() }
+            fact.clone()
         });
     }
     Stack { graph, api }
+}
+
+/// What must be so for an earlier release to serve again: nothing is made or built for it, for its
+/// versions and the deployment of its routes have been kept.
+pub fn earlier(env: &Env, api: &ApiId, record: &Record, entry: Entry) -> Graph<Aws> {
+    let mut graph = Graph::new();
+    let (name, api, of) = (env.stage.clone(), api.clone(), record.clone());
+    let stage = graph.add(move |_| Stage {
+        api: api.clone().into(),
+        name: name.clone(),
+        entry: entry.clone(),
+        deployment: of.deployment.clone(),
+        functions: of.versions(),
+        throttling: of.throttling.clone(),
+        variables: Stage::calls_live(),
+        release: standing(&of.version, &of.git_sha, "live"),
+    });
+    for fact in facts(env, &record.version, &record.git_sha) {
+        let stage = stage.clone();
+        graph.add(move |link| {
+            link.after(&stage);
+            fact.clone()
+        });
+    }
+    graph
+}
+
+fn facts(env: &Env, version: &str, git_sha: &str) -> [Parameter; 2] {
+    [("version", version), ("git-sha", git_sha)]
+        .map(|(leaf, value)| Parameter { name: env.parameter(leaf), value: value.to_owned() })
 }
 
 /// A function with what is its own: a log group, a role that may write there, a package.

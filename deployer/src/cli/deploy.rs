@@ -7,13 +7,14 @@ use super::run::{
     tell, with_lease,
 };
 use super::screen::{BOLD, DIM, GOOD, ask, can_ask, count, paint, result, say, time};
+use super::watch::{self, Watch};
 use super::{Common, Exit, Patience, explain, show_plan};
 use crate::aws::Aws;
 use crate::engine::{Action, Plan, Report, Silent, Step, Stopped, survey_owned};
 use crate::lease;
 use crate::release::Release;
-use crate::resources::{LISTED, kinds};
-use crate::retry::until;
+use crate::resources::{Canary, LISTED, kinds, needed};
+use crate::retry::{Unfinished, until};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,15 +27,38 @@ Examples:
   deployer deploy                       show the plan, ask, apply
   deployer deploy --local --yes         to the local cloud, without asking
   deployer deploy dev.plan.json         exactly the plan that was saved, or nothing at all
-  deployer --stage prod deploy --yes    another stage, in CI";
+  deployer --stage prod deploy --yes    another stage, in CI
+  deployer deploy --canary 10% --bake 5m
+                                        a tenth of all calls first, the rest if all went well
+
+A deploy that changes what serves is a release. Its versions are called before anything moves; then
+all of it moves at once, is called through the front door, and if it isn't good the release before
+is put back (exit code 5).";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A plan saved by `plan --out`
     #[arg(value_name = "FILE")]
     plan: Option<PathBuf>,
+    /// First give the new versions this share of all calls, and watch them
+    #[arg(long, value_name = "PERCENT", value_parser = share, requires = "bake")]
+    canary: Option<f64>,
+    /// For how long; CloudWatch tells of errors a minute or two later
+    #[arg(long, value_name = "TIME", value_parser = watch::duration, requires = "canary")]
+    bake: Option<Duration>,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     patience: Patience,
+}
+
+/// `10%` or `10`.
+fn share(text: &str) -> Result<f64, String> {
+    let number: f64 = text.trim_end_matches('%').parse().map_err(|_| "write 10%".to_owned())?;
+    match number > 0.0 && number < 100.0 {
+        true => Ok(number / 100.0),
+        false => Err("a share is more than 0% and less than 100%".to_owned()),
+    }
 }
 
 /// A deploy under way.
@@ -42,6 +66,7 @@ struct Deploy<'a> {
     common: &'a Common,
     aws: &'a Aws,
     release: &'a Release,
+    watch: Watch,
     saved: Option<(Plan, &'a Path)>,
     /// Without the time that a person has taken to think.
     started: Instant,
@@ -49,14 +74,17 @@ struct Deploy<'a> {
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let started = Instant::now();
-    let release = load_release(common)?;
+    let canary = args.canary.zip(args.bake).map(|(share, bake)| Canary { share, bake });
+    let mut release = load_release(common)?;
+    release.canary = canary;
     let saved = args.plan.as_deref().map(load).transpose().context(Preflight)?;
     let saved = saved.zip(args.plan.as_deref());
     if !common.yes && !can_ask() {
         bail!(explain::NobodyToAsk);
     }
     let aws = connect(common).await?;
-    let mut deploy = Deploy { common, aws: &aws, release: &release, saved, started };
+    let mut deploy =
+        Deploy { common, aws: &aws, release: &release, watch: args.watch, saved, started };
     let seen = look_at_lease(common, &aws).await?;
     let surveyed = survey(common, &aws, &release).await?;
     if let Some(ended) = deploy.agree(&surveyed).await? {
@@ -119,7 +147,11 @@ impl Deploy<'_> {
     /// With the lease in hand. What was agreed to is done only if it is still what must be done.
     async fn carry_out(&mut self, undisturbed: bool, agreed: Surveyed) -> Result<Exit> {
         let (common, aws) = (self.common, self.aws);
-        let surveyed = match undisturbed {
+        let returned = match agreed.api.output() {
+            Some(api) => watch::end_return(common, aws, &api).await?,
+            None => false,
+        };
+        let surveyed = match undisturbed && !returned {
             true => agreed,
             false => {
                 let again = survey(common, aws, self.release).await?;
@@ -133,8 +165,13 @@ impl Deploy<'_> {
         };
         let report = carry_out(common, aws, &surveyed.survey, &surveyed.plan).await;
         let listed = listed(common, aws, &report).await;
+        let api = surveyed.api.output();
         if !report.complete() {
-            return Ok(tell(&report, common, "deploy"));
+            let exit = tell(&report, common, "deploy");
+            if let Some(api) = api.filter(|_| watch::is_half_moved(aws, &report)) {
+                watch::go_back(common, aws, &api, &watch::cause(&report)).await?;
+            }
+            return Ok(exit);
         }
         match listed {
             Err(_) if aws.stop().asked() => {} // all is done, and somebody is in a hurry
@@ -144,8 +181,29 @@ impl Deploy<'_> {
             let done = count(report.done.len(), "resource");
             say(paint(GOOD, format!("deployed: {done} in {}", time(self.started.elapsed()))));
         }
+        if let Some(api) = api {
+            let exit = watch::keep_or_return(common, aws, &api, self.watch).await?;
+            if exit != Exit::Done {
+                return Ok(exit);
+            }
+        }
+        self.delete_freed(&surveyed).await?;
         self.finish(&surveyed);
         Ok(Exit::Done)
+    }
+
+    /// Deletes what was only kept for a release that is kept no longer.
+    async fn delete_freed(&self, surveyed: &Surveyed) -> Result<()> {
+        let (common, aws) = (self.common, self.aws);
+        if surveyed.spared.iter().all(|(kind, name)| needed(aws, kind, name)) {
+            return Ok(());
+        }
+        let again = survey(common, aws, self.release).await?;
+        let report = carry_out(common, aws, &again.survey, &again.plan).await;
+        match report.complete() {
+            true => Ok(()),
+            false => bail!(Unfinished("what no kept release needs is not all gone".to_owned())),
+        }
     }
 
     fn finish(&self, surveyed: &Surveyed) {
@@ -186,7 +244,7 @@ async fn listed(common: &Common, aws: &Aws, report: &Report) -> Result<()> {
     Ok(())
 }
 
-fn finish(common: &Common, outputs: &Outputs) {
+pub fn finish(common: &Common, outputs: &Outputs) {
     match common.json {
         true => outputs.print_json(),
         false => {

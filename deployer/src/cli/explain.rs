@@ -8,7 +8,7 @@ use crate::engine::{Failures, Foreign, Interrupted, Stopped};
 use crate::http::WrongClock;
 use crate::lease::Held;
 use crate::release::Unpackaged;
-use crate::resources::Disproved;
+use crate::resources::{Disproved, Withdrawn};
 use crate::retry::Unfinished;
 use anyhow::Error;
 use std::fmt;
@@ -157,6 +157,10 @@ fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (String,
         let cause =
             "the code is broken, or its line in ENDPOINTS of deployer/src/stack.rs is out of date";
         return owned(cause, "mend it and deploy again; what served before still does, untouched");
+    }
+    if has(|cause| cause.is::<Withdrawn>()) {
+        let next = "mend it and deploy again; `logs` of the function tell what went wrong";
+        return owned("the new versions fail where they are really used", next);
     }
     if has(|cause| cause.is::<Foreign>()) {
         let next = "choose another --stage; or, if it may be managed here, give it these tags";

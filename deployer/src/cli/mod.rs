@@ -11,11 +11,14 @@ mod key;
 mod outputs;
 mod plan;
 mod progress;
+mod releases;
+mod rollback;
 mod run;
 mod screen;
 pub mod show_plan;
 mod smoke_test;
 mod status;
+mod watch;
 
 pub use screen::{Said, overheard};
 
@@ -46,7 +49,7 @@ pub enum Exit {
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done · 1 failed · 2 differences (only with --detailed-exitcode) · 3 partly done, run again
-  4 another run has the stage · 5 smoke test failed · 6 preflight failed, nothing was changed
+  4 another run has the stage · 5 smoke test or proof failed · 6 preflight failed, nothing changed
   64 usage · 130 interrupted";
 
 /// States the stack in Rust, shows the difference to AWS, and makes it so.
@@ -164,6 +167,12 @@ enum Verb {
     /// Call every endpoint as its users would, and see that it keeps its promise
     #[command(after_help = smoke_test::EXAMPLES)]
     SmokeTest(smoke_test::Args),
+    /// Put an earlier release back, by one flip and without building anything
+    #[command(after_help = rollback::EXAMPLES)]
+    Rollback(rollback::Args),
+    /// List the releases that can be gone back to, and what became of the others
+    #[command(after_help = releases::EXAMPLES)]
+    Releases,
     /// Say what is live, since when, and whether it has drifted
     #[command(after_help = status::EXAMPLES)]
     Status,
@@ -189,6 +198,8 @@ impl Verb {
             Self::Deploy(_) => "deploy",
             Self::Destroy(_) => "destroy",
             Self::SmokeTest(_) => "smoke-test",
+            Self::Rollback(_) => "rollback",
+            Self::Releases => "releases",
             Self::Status => "status",
             Self::Outputs => "outputs",
             Self::Key(key::Verb::Show) => "key show",
@@ -218,6 +229,8 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         Verb::Deploy(args) => deploy::run(common, args).await,
         Verb::Destroy(args) => destroy::run(common, args).await,
         Verb::SmokeTest(args) => smoke_test::run(common, args).await,
+        Verb::Rollback(args) => rollback::run(common, args).await,
+        Verb::Releases => releases::run(common).await,
         Verb::Status => status::run(common).await,
         Verb::Outputs => outputs::run(common).await,
         Verb::Key(key::Verb::Show) => key::show(common).await,

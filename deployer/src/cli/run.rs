@@ -10,7 +10,7 @@ use crate::env::Env;
 use crate::http::WrongClock;
 use crate::lease;
 use crate::release::Release;
-use crate::resources::{Disproved, api_id, fact, kinds, served_code};
+use crate::resources::{Disproved, Withdrawn, api_id, fact, kinds, needed, served_code};
 use crate::stack::{APP, ENDPOINTS, Stack, stack};
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,17 +77,20 @@ pub struct Surveyed {
     pub survey: Survey<'static, Aws>,
     pub plan: Plan,
     pub api: crate::engine::Handle<crate::resources::ApiId>,
+    /// What isn't declared any more and stays all the same, for a release that is kept: kind and name.
+    pub spared: Vec<(&'static str, String)>,
 }
 
 /// Reads everything that the stack declares, and everything that is left over.
 pub async fn survey(common: &Common, aws: &Aws, release: &Release) -> Result<Surveyed> {
     let spinner = Spinner::new("reading what is live", common.quiet);
     let Stack { graph, api } = stack(&aws.env, release, ENDPOINTS);
-    let survey =
+    let mut survey =
         graph.survey(aws, &KINDS, &Stop::default(), Arc::new(Silent)).await.context(Preflight)?;
     drop(spinner);
+    let spared = survey.spare(|kind, name| needed(aws, kind, name));
     let plan = survey.plan(target(&aws.env, release));
-    Ok(Surveyed { survey, plan, api })
+    Ok(Surveyed { survey, plan, api, spared })
 }
 
 /// Lists everything that bears the stage's tags.
@@ -261,7 +264,10 @@ pub fn tell(report: &Report, common: &Common, verb: &str) -> Exit {
             stopped.len()
         ),
     ));
-    match failed.iter().any(|(_, error)| error.chain().any(|cause| cause.is::<Disproved>())) {
+    let no_good = |error: &anyhow::Error| {
+        error.chain().any(|cause| cause.is::<Disproved>() || cause.is::<Withdrawn>())
+    };
+    match failed.iter().any(|(_, error)| no_good(error)) {
         true => Exit::SmokeTestFailed,
         false if !stopped.is_empty() && failed.is_empty() => Exit::Interrupted,
         false => Exit::PartlyDone,

@@ -4,9 +4,12 @@ use super::run::{Deployed, connect, deployed};
 use super::screen::{BAD, DIM, GOOD, paint, result, say};
 use super::{Common, Exit, explain};
 use crate::aws::Aws;
+use crate::contract::Endpoint;
 use crate::engine::Secret;
+use crate::release::Release;
 use crate::resources::SecretParameter;
 use crate::smoke::{Check, Verdict, checks, run_round};
+use crate::stack::ENDPOINTS;
 use anyhow::{Result, bail};
 use std::time::Duration;
 
@@ -33,16 +36,9 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let Some(Deployed { api, release, .. }) = deployed(&aws).await? else {
         bail!(explain::NotDeployed(common.stage.clone()));
     };
-    let key: Secret = SecretParameter::value(&aws, &aws.env.parameter("api-key")).await?;
+    let promises = (ENDPOINTS, &release);
+    let verdicts = call_all(common, &aws, &api, promises, args.timeout).await?;
     let url = aws.url(&api);
-    let checks = checks(crate::stack::ENDPOINTS);
-    let deadline = Duration::from_secs(args.timeout);
-    let verdicts = run_round(&aws.http, &url, &key, &release, &checks, deadline, &|waiting| {
-        if !common.quiet {
-            say(paint(DIM, waiting));
-        }
-    })
-    .await?;
     if common.json {
         result(serde_json::to_string_pretty(&serde_json::json!({
             "url": url,
@@ -62,6 +58,25 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     Ok(Exit::SmokeTestFailed)
 }
 
+/// Calls every endpoint until all is well, or for so many seconds.
+pub async fn call_all(
+    common: &Common,
+    aws: &Aws,
+    api: &str,
+    (endpoints, release): (&[Endpoint], &Release),
+    seconds: u64,
+) -> Result<Vec<Verdict>> {
+    let key: Secret = SecretParameter::value(aws, &aws.env.parameter("api-key")).await?;
+    let (url, checks) = (aws.url(api), checks(endpoints));
+    let deadline = Duration::from_secs(seconds);
+    let tell = |waiting: &str| {
+        if !common.quiet {
+            say(paint(DIM, waiting));
+        }
+    };
+    run_round(&aws.http, &url, &key, release, &checks, deadline, &tell).await
+}
+
 fn table(verdicts: &[Verdict]) {
     let width =
         verdicts.iter().map(|verdict| verdict.check.name.chars().count()).max().unwrap_or(0);
@@ -78,7 +93,7 @@ fn table(verdicts: &[Verdict]) {
 }
 
 /// The failing request, its answer, and where to look.
-fn tell(verdict: &Verdict, url: &str, aws: &Aws) {
+pub fn tell(verdict: &Verdict, url: &str, aws: &Aws) {
     let Check { path, function, .. } = &verdict.check;
     let failed = verdict.failure.as_deref().unwrap_or("failed");
     say(format!("{} {}: {failed}", paint(BAD, "error:"), verdict.check.name));

@@ -148,6 +148,19 @@ fn all_done<T>(outcomes: Vec<Outcome<T>>) -> Result<Vec<T>> {
 }
 
 impl<C> Survey<'_, C> {
+    /// Leaves alone those of the leftovers that somebody still needs, by kind and name; says which.
+    pub fn spare(&mut self, needed: impl Fn(&str, &str) -> bool) -> Vec<(&'static str, String)> {
+        let mut spared = vec![];
+        self.leftovers.retain(|(kind, owned)| {
+            let needed = needed(kind.name, &owned.name);
+            if needed {
+                spared.push((kind.name, owned.name.clone()));
+            }
+            !needed
+        });
+        spared
+    }
+
     /// What must be done. `target` says where and with what.
     pub fn plan(&self, target: BTreeMap<String, String>) -> Plan {
         Plan { format_version: FORMAT_VERSION, target, steps: self.all_steps() }

@@ -16,7 +16,7 @@ outputs! {
 }
 
 /// Once there it never changes, so it is uploaded once however often it is deployed. It goes with
-/// its bucket.
+/// the last release that needs it (`prune.rs`), or with its bucket.
 #[derive(Debug, Serialize)]
 pub struct Artifact {
     pub bucket: Value<BucketName>,
@@ -26,9 +26,17 @@ pub struct Artifact {
     pub package: Package,
 }
 
+/// Under which all packages lie.
+pub(super) const PREFIX: &str = "artifacts/";
+
+/// Where a function's package lies.
+pub(super) fn key(function: &str, package: &Package) -> String {
+    format!("{PREFIX}{function}/{}.zip", package.sha256)
+}
+
 impl Artifact {
     fn key(&self) -> String {
-        format!("artifacts/{}/{}.zip", self.function, self.package.sha256)
+        key(&self.function, &self.package)
     }
 }
 

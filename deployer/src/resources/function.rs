@@ -1,7 +1,7 @@
 //! A Lambda function and its published versions. Which of them serves is the stage's to say.
 
-use super::owner;
 use super::{ArtifactKey, Aws, BucketName, LogGroupName, RoleArn, adopt, gone, is_ours, outputs};
+use super::{history, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Secret, Value};
 use crate::env::{ALIAS, Tags};
@@ -12,7 +12,7 @@ use aws_sdk_lambda::types::{
     LastUpdateStatus, LoggingConfig, Runtime, State,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 outputs! {
@@ -127,7 +127,7 @@ impl Function {
     }
 
     /// Publishes what is configured. May be repeated: what hasn't changed gives the version that is
-    /// there. The first version serves once the stage has a route to it.
+    /// there.
     async fn publish(&self, cx: &Aws) -> Result<Version> {
         self.settled(cx, None).await?;
         let name = &self.name;
@@ -136,17 +136,30 @@ impl Function {
         let version =
             cx.call_new("lambda:PublishVersion", publish).await?.version.unwrap_or_default();
         self.settled(cx, Some(&version)).await?;
+        self.name_served(cx, &version).await?;
+        Ok(Version(version))
+    }
+
+    /// Makes the alias, if there is none. The first version serves once the stage has a route to it; an
+    /// alias that somebody deleted comes back as it is on record.
+    async fn name_served(&self, cx: &Aws, version: &str) -> Result<()> {
+        let name = &self.name;
+        if served(cx, name).await?.is_some() {
+            return Ok(());
+        }
+        let records = history::known(cx);
+        let on_record = history::current(&records)
+            .and_then(|current| current.functions.get(name.strip_prefix(&cx.env.function(""))?));
+        let version = on_record.map_or(version, |served| &served.version);
         let create = || {
             let request = cx.lambda.create_alias().function_name(name).name(ALIAS);
-            request.function_version(&version).send()
+            request.function_version(version).send()
         };
-        if served(cx, name).await?.is_none() {
-            match cx.call_new("lambda:CreateAlias", create).await {
-                Err(failure) if failure.says("already exists") => {} // an answer was lost
-                result => drop(result?),
-            }
+        match cx.call_new("lambda:CreateAlias", create).await {
+            Err(failure) if failure.says("already exists") => {} // an answer was lost
+            result => drop(result?),
         }
-        Ok(Version(version))
+        Ok(())
     }
 
     async fn role_exists(&self, cx: &Aws) -> Result<bool> {
@@ -256,20 +269,36 @@ pub async fn served(cx: &Aws, name: &str) -> Result<Option<String>> {
     }))
 }
 
-/// Has a function's alias serve a version, alone.
+/// Has a function's alias serve a version; with `share`, only this part of all calls (0 to 1), and the
+/// rest a version before it. What serves must not be left half moved, so nobody can stop this.
 ///
 /// # Errors
 /// When Lambda refuses.
-pub async fn serve(cx: &Aws, name: &str, version: &str) -> Result<()> {
+pub async fn serve(cx: &Aws, name: &str, version: &str, share: Option<(f64, &str)>) -> Result<()> {
+    let weights: HashMap<String, f64> =
+        share.map(|(share, _)| (version.to_owned(), share)).into_iter().collect();
     let request = || {
         let request = cx.lambda.update_alias().function_name(name).name(ALIAS);
         // Without an empty one, weights that somebody set would stay.
-        let all =
-            AliasRoutingConfiguration::builder().set_additional_version_weights(Some([].into()));
-        request.function_version(version).routing_config(all.build()).send()
+        let routing = AliasRoutingConfiguration::builder();
+        let routing = routing.set_additional_version_weights(Some(weights.clone()));
+        let main = share.map_or(version, |(_, before)| before);
+        request.function_version(main).routing_config(routing.build()).send()
     };
-    cx.call_new("lambda:UpdateAlias", request).await?;
+    cx.call_last("lambda:UpdateAlias", true, request).await?;
     Ok(())
+}
+
+/// The numbers of all published versions of a function, in no order.
+///
+/// # Errors
+/// When Lambda can't be asked.
+pub async fn version_numbers(cx: &Aws, name: &str) -> Result<Vec<u64>> {
+    Ok(versions(cx, name).await?.iter().filter_map(number).collect())
+}
+
+fn number(version: &FunctionConfiguration) -> Option<u64> {
+    version.version()?.parse().ok()
 }
 
 /// All published versions, in no order.
@@ -312,24 +341,33 @@ impl Resource<Aws> for Function {
         let (versions, served) = (versions?, served?);
         let known = &self.config.environment;
         let mut config = Config::of(&latest, name, known);
-        let code = latest.code_sha256().unwrap_or_default().to_owned();
-        let same = |version: &&FunctionConfiguration| {
-            Config::of(version, name, known) == config && version.code_sha256() == Some(&code)
+        let mut code = latest.code_sha256().unwrap_or_default().to_owned();
+        let published = |config: &Config, code: &str| {
+            let same = |version: &&FunctionConfiguration| {
+                Config::of(version, name, known) == *config && version.code_sha256() == Some(code)
+            };
+            versions.iter().filter(same).filter_map(number).max()
         };
-        let number = |version: &FunctionConfiguration| version.version()?.parse::<u64>().ok();
-        let published = versions.iter().filter(same).filter_map(number).max();
+        let mut version = published(&config, &code);
+        // What is configured is a release of ours, but what is wanted is an earlier one: it is there.
+        if version.is_some()
+            && let Some(earlier) = published(&self.config, &self.code)
+        {
+            (config, code) = (self.config.clone(), self.code.clone());
+            version = Some(earlier);
+        }
         if self.config.role == config.role && !role_exists? {
             config.role = config.role.map(|role| RoleArn(role.0 + GONE));
         }
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
-            output: Version(published.map(|number| number.to_string()).unwrap_or_default()),
+            output: Version(version.map(|number| number.to_string()).unwrap_or_default()),
             id: name.clone(),
             props: Self {
                 name: name.clone(),
                 config,
                 code,
-                published: published.is_some(),
+                published: version.is_some(),
                 alias: served.map(|_| ALIAS.to_owned()),
                 bucket: self.bucket.clone(),
                 artifact: self.artifact.clone(),
@@ -371,6 +409,10 @@ impl Resource<Aws> for Function {
     /// whole, until the stage moves.
     async fn update(&self, cx: &Aws, live: &Live<Self, Version>) -> Result<Version> {
         let is = &live.props;
+        if is.published && is.code == self.code && is.config == self.config {
+            self.name_served(cx, live.output.as_str()).await?;
+            return Ok(live.output.clone());
+        }
         let moves = is.config.architecture != self.config.architecture;
         // The architecture travels with the code.
         let same_but_architecture =

@@ -7,11 +7,14 @@
 mod api_key;
 mod artifact;
 mod bucket;
+mod canary;
 mod function;
+pub mod history;
 mod log_group;
 mod parameter;
 mod permission;
 mod proof;
+mod prune;
 mod rest_api;
 mod role;
 mod stage;
@@ -20,18 +23,20 @@ mod usage_plan;
 pub use api_key::{ApiKey, ApiKeyId};
 pub use artifact::{Artifact, ArtifactKey};
 pub use bucket::{Bucket, BucketName};
-pub use function::{AliasArn, Config, Function, Version, served_code};
+pub use canary::{Canary, Withdrawn};
+pub use function::{AliasArn, Config, Function, Version, is_ours_or_absent, served_code};
 pub use log_group::{LogGroup, LogGroupName, delete_again, retention};
 pub use parameter::{Parameter, SecretParameter, fact};
 pub use permission::Permission;
 pub use proof::{Disproved, Proof};
+pub use prune::prune;
 pub use rest_api::{ApiId, RestApi, Route, api_id};
 pub use role::{Role, RoleArn};
-pub use stage::{Stage, StageName, Throttle};
+pub use stage::{Entry, Stage, StageName, Throttle, standing};
 pub use usage_plan::{Limits, UsagePlan, stage_of};
 
 use crate::aws::{Aws, Failure};
-use crate::engine::{Action, Foreign, Kind, Live, Owner, Resource, Step};
+use crate::engine::{Action, Foreign, Kind, Live, Owner, Resource, Step, Value};
 use crate::env::{Env, Tags};
 use anyhow::{Result, bail};
 
@@ -52,6 +57,20 @@ pub fn kinds() -> Vec<Kind<Aws>> {
         Kind::of::<ApiKey>(&["bucket"]),
         Kind::of::<UsagePlan>(&["stage", "api key"]),
     ]
+}
+
+/// Whether one of the releases that are kept needs this, though the stack doesn't declare it any more: a
+/// function, with its role and its logs, which an earlier release served.
+pub fn needed(cx: &Aws, kind: &str, name: &str) -> bool {
+    let records = history::known(cx);
+    let kept = history::kept(&records, crate::stack::RELEASES_KEPT);
+    let mut functions = kept.iter().flat_map(|record| record.functions.keys());
+    functions.any(|short| match kind {
+        "function" => cx.env.function(short) == name,
+        "role" => cx.env.role(short) == name,
+        "log group" => cx.env.log_group(short) == name,
+        _ => false,
+    })
 }
 
 /// Kinds that are found again by lists alone, which AWS may bring up to date seconds later.

@@ -10,7 +10,7 @@ use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging, Tag};
 use serde::Serialize;
 
 /// A readable fact: the version that is deployed.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Parameter {
     #[serde(skip)]
     pub name: String,

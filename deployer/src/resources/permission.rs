@@ -1,4 +1,4 @@
-//! Who may call a function's alias: its resource policy.
+//! Who may call a function's alias, or one of its versions: its resource policy.
 
 use super::{Aws, gone};
 use crate::aws::Missing;
@@ -21,6 +21,9 @@ const KEPT: Duration = Duration::from_secs(60);
 pub struct Permission {
     #[serde(skip)]
     pub function: String,
+    /// The alias or version.
+    #[serde(skip)]
+    pub qualifier: String,
     /// By statement id.
     pub statements: BTreeMap<String, Statement>,
 }
@@ -39,7 +42,24 @@ impl Permission {
     pub fn for_api(function: String, source_arn: Value<String>) -> Self {
         let statement =
             Statement::Invoke { service: "apigateway.amazonaws.com".to_owned(), source_arn };
-        Self { function, statements: BTreeMap::from([(STATEMENT.to_owned(), statement)]) }
+        let statements = BTreeMap::from([(STATEMENT.to_owned(), statement)]);
+        Self { function, qualifier: ALIAS.to_owned(), statements }
+    }
+
+    /// The same for a version that is to be tried through the API. It goes with the version.
+    pub fn for_version(function: String, version: &str, source_arn: Value<String>) -> Self {
+        Self { qualifier: version.to_owned(), ..Self::for_api(function, source_arn) }
+    }
+
+    /// Makes it so, whatever was there.
+    ///
+    /// # Errors
+    /// When Lambda refuses.
+    pub async fn ensure(&self, cx: &Aws) -> Result<()> {
+        match self.read(cx).await? {
+            Some(live) => self.update(cx, &live).await,
+            None => self.create(cx).await,
+        }
     }
 
     async fn add(&self, cx: &Aws, id: &str, statement: &Statement) -> Result<()> {
@@ -48,8 +68,9 @@ impl Permission {
         };
         let arn = source_arn.get()?;
         let request = || {
-            let request = cx.lambda.add_permission().function_name(&self.function).qualifier(ALIAS);
-            let request = request.statement_id(id).action("lambda:InvokeFunction");
+            let request = cx.lambda.add_permission().function_name(&self.function);
+            let request = request.qualifier(&self.qualifier).statement_id(id);
+            let request = request.action("lambda:InvokeFunction");
             request.principal(service).source_arn(arn).send()
         };
         // AWS takes a statement and may lose it all the same, when several are added at once
@@ -81,7 +102,7 @@ impl Permission {
     async fn remove(&self, cx: &Aws, id: &str) -> Result<()> {
         let request = || {
             let request = cx.lambda.remove_permission().function_name(&self.function);
-            request.qualifier(ALIAS).statement_id(id).send()
+            request.qualifier(&self.qualifier).statement_id(id).send()
         };
         gone(cx.call("lambda:RemovePermission", request).await)
     }
@@ -108,14 +129,16 @@ impl Resource<Aws> for Permission {
     type Output = ();
 
     fn name(&self) -> String {
-        format!("{}:{ALIAS}", self.function)
+        format!("{}:{}", self.function, self.qualifier)
     }
 
     /// A function without a policy and no function at all answer alike: 404. Either way there is
     /// nothing to compare with.
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
-        let request =
-            || cx.lambda.get_policy().function_name(&self.function).qualifier(ALIAS).send();
+        let request = || {
+            let request = cx.lambda.get_policy().function_name(&self.function);
+            request.qualifier(&self.qualifier).send()
+        };
         let answer = cx.call("lambda:GetPolicy", request).await.or_missing()?;
         let Some(policy) = answer.and_then(|answer| answer.policy) else { return Ok(None) };
         let policy: serde_json::Value =
@@ -133,7 +156,11 @@ impl Resource<Aws> for Permission {
             return Ok(None);
         }
         Ok(Some(Live {
-            props: Self { function: self.function.clone(), statements },
+            props: Self {
+                function: self.function.clone(),
+                qualifier: self.qualifier.clone(),
+                statements,
+            },
             output: (),
             id: self.name(),
             owner: Owner::Ours,

@@ -1,8 +1,9 @@
-//! The proof of a release: each version that is to serve is called as API Gateway would call it, before
-//! anything is moved.
+//! The proof of a release: each version that is to serve is called before anything is moved. As API
+//! Gateway would call it; and where the routes change, by API Gateway itself.
 
-use super::Aws;
+use super::{Aws, Permission, Value, rest_api};
 use crate::contract::Endpoint;
+use crate::env::ALIAS_VARIABLE;
 use crate::release::Release;
 use anyhow::{Result, bail};
 use aws_sdk_lambda::types::LogType;
@@ -17,7 +18,7 @@ use std::fmt;
 /// What must be true of a release before it serves.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    pub endpoints: &'static [Endpoint],
+    pub endpoints: Vec<Endpoint>,
     pub release: Release,
 }
 
@@ -86,14 +87,63 @@ impl Proof {
             let version = versions.get(endpoint.function)?;
             Some(self.call(cx, endpoint, version))
         });
-        let mut objections = vec![];
-        for outcome in join_all(calls).await {
-            objections.extend(outcome?);
-        }
-        match objections.is_empty() {
-            true => Ok(()),
-            false => bail!(Disproved(objections)),
-        }
+        all(join_all(calls).await)
+    }
+
+    /// Has API Gateway call each of these versions by the routes that it now has and nobody is served by
+    /// yet (TestInvokeMethod). Needs no key.
+    ///
+    /// # Errors
+    /// [`Disproved`], or that AWS can't be asked.
+    pub async fn check_routes(
+        &self,
+        cx: &Aws,
+        api: &str,
+        versions: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let resources = rest_api::resource_ids(cx, api).await?;
+        let source: Value<String> = cx.env.invoke_arn(api).into();
+        let allowed = versions.iter().map(|(function, version)| {
+            let (name, source) = (cx.env.function(function), source.clone());
+            async move { Permission::for_version(name, version, source).ensure(cx).await }
+        });
+        join_all(allowed).await.into_iter().collect::<Result<()>>()?;
+        let calls = self.endpoints.iter().filter_map(|endpoint| {
+            let version = versions.get(endpoint.function)?;
+            let resource = resources.get(endpoint.path).map_or("", String::as_str);
+            Some(self.call_route(cx, (api, resource), endpoint, version))
+        });
+        all(join_all(calls).await)
+    }
+
+    async fn call_route(
+        &self,
+        cx: &Aws,
+        (api, resource): (&str, &str),
+        endpoint: &Endpoint,
+        version: &str,
+    ) -> Result<Option<Objection>> {
+        let request = || {
+            let request = cx.apigateway.test_invoke_method().rest_api_id(api);
+            let request = request.resource_id(resource).http_method(endpoint.method);
+            let request = request.path_with_query_string(endpoint.path);
+            request.stage_variables(ALIAS_VARIABLE, version).send()
+        };
+        let answer = cx.call_new("apigateway:TestInvokeMethod", request).await?;
+        let header = |(name, value): (&String, &String)| {
+            name.eq_ignore_ascii_case("content-type").then(|| value.clone())
+        };
+        let kind = answer.headers().into_iter().flatten().find_map(header).unwrap_or_default();
+        let body = answer.body().unwrap_or_default();
+        let status = u16::try_from(answer.status()).unwrap_or_default();
+        let wrong = endpoint.judge(status, &kind, body, &self.release).err();
+        Ok(wrong.map(|wrong| Objection {
+            request: format!("{} {} through the new routes", endpoint.method, endpoint.path),
+            version: format!("{version} of {}", cx.env.function(endpoint.function)),
+            wrong,
+            answer: shown(body),
+            log: last_lines(answer.log().unwrap_or_default()),
+        }))
     }
 
     async fn call(
@@ -123,10 +173,32 @@ impl Proof {
             request: format!("{} {}", endpoint.method, endpoint.path),
             version: format!("{version} of {function}"),
             wrong,
-            answer: text.chars().take(300).collect(),
+            answer: shown(&text),
             log: String::from_utf8_lossy(&log).into_owned(),
         }))
     }
+}
+
+fn all(outcomes: Vec<Result<Option<Objection>>>) -> Result<()> {
+    let mut objections = vec![];
+    for outcome in outcomes {
+        objections.extend(outcome?);
+    }
+    match objections.is_empty() {
+        true => Ok(()),
+        false => bail!(Disproved(objections)),
+    }
+}
+
+fn shown(answer: &str) -> String {
+    answer.chars().take(300).collect()
+}
+
+/// API Gateway tells all that it did; why it failed stands at the end.
+fn last_lines(log: &str) -> String {
+    const LINES: usize = 8;
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
 /// What API Gateway would send ("Input format of a Lambda function for proxy integration").

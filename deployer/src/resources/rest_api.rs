@@ -7,7 +7,7 @@ use crate::env::{Env, Tags};
 use crate::retry::{look_then_make, until};
 use anyhow::{Context, Result, bail};
 use aws_sdk_apigateway::types::{
-    ApiKeySourceType, EndpointConfiguration, EndpointType, Method, PutMode,
+    ApiKeySourceType, EndpointConfiguration, EndpointType, Method, PutMode, Resource as ApiResource,
 };
 use aws_smithy_types::Blob;
 use futures_util::future::join_all;
@@ -241,9 +241,30 @@ pub async fn api_id(cx: &Aws) -> Result<Option<ApiId>> {
     Ok(found.ours.into_iter().next().map(|api| ApiId(api.id)))
 }
 
+/// The ids of the API's paths, by path.
+///
+/// # Errors
+/// When API Gateway can't be asked.
+pub async fn resource_ids(cx: &Aws, id: &str) -> Result<BTreeMap<String, String>> {
+    let found = resources(cx, id).await?.unwrap_or_default().into_iter();
+    Ok(found.filter_map(|resource| Some((resource.path?, resource.id?))).collect())
+}
+
 /// None when the API is gone, which the list of APIs has not heard of yet.
 async fn routes(cx: &Aws, id: &str) -> Result<Option<BTreeMap<String, Route>>> {
-    let (mut routes, mut position) = (BTreeMap::new(), None);
+    let Some(resources) = resources(cx, id).await? else { return Ok(None) };
+    let mut routes = BTreeMap::new();
+    for resource in resources {
+        let path = resource.path().unwrap_or_default();
+        for (method, settings) in resource.resource_methods().into_iter().flatten() {
+            routes.insert(format!("{method} {path}"), Route::of(settings, &cx.env));
+        }
+    }
+    Ok(Some(routes))
+}
+
+async fn resources(cx: &Aws, id: &str) -> Result<Option<Vec<ApiResource>>> {
+    let (mut resources, mut position) = (vec![], None);
     loop {
         let request = || {
             let request = cx.apigateway.get_resources().rest_api_id(id).limit(500);
@@ -251,15 +272,10 @@ async fn routes(cx: &Aws, id: &str) -> Result<Option<BTreeMap<String, Route>>> {
         };
         let page = cx.call("apigateway:GetResources", request).await.or_missing()?;
         let Some(page) = page else { return Ok(None) };
-        for resource in page.items.unwrap_or_default() {
-            let path = resource.path().unwrap_or_default();
-            for (method, settings) in resource.resource_methods().into_iter().flatten() {
-                routes.insert(format!("{method} {path}"), Route::of(settings, &cx.env));
-            }
-        }
+        resources.extend(page.items.unwrap_or_default());
         position = page.position;
         if position.is_none() {
-            return Ok(Some(routes));
+            return Ok(Some(resources));
         }
     }
 }

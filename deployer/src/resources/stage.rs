@@ -1,17 +1,18 @@
 //! The API's stage: which deployment of its routes is served, by which versions, and how fast. What
-//! serves changes here, all at once, and only after it was proven.
+//! serves changes here, all at once, and only after it was proven: the stage's state is the release.
 
+use super::history::{self, Record, Served};
 use super::rest_api::busy_or_gone;
-use super::{ApiId, Aws, Proof, Version, function, gone, outputs, owner};
+use super::{ApiId, Aws, Canary, Proof, Version, function, outputs, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Resource, Value};
-use crate::env::Tags;
+use crate::env::{ALIAS, ALIAS_VARIABLE, Tags};
 use crate::retry::{Made, look_then_make, make_or_adopt};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use aws_sdk_apigateway::types::{MethodSetting, Op, PatchOperation};
 use futures_util::future::join_all;
-use serde::Serialize;
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
 
 outputs! { StageName }
 
@@ -22,21 +23,36 @@ pub struct Stage {
     pub api: Value<ApiId>,
     #[serde(skip)]
     pub name: String,
-    /// What is proven before it serves.
     #[serde(skip)]
-    pub proof: Proof,
+    pub entry: Entry,
     /// The definition that is served, by its fingerprint.
     pub deployment: String,
     /// The version that serves, by the function's short name.
     pub functions: BTreeMap<String, Value<Version>>,
     /// By method, as method settings name it: [`EVERYTHING`], or `~1health/GET`.
     pub throttling: BTreeMap<String, Throttle>,
-    /// Deployments, by id, that no stage serves any more. We want none.
-    pub unserved: Vec<String>,
+    /// What the definition leaves open: the alias that is called.
+    pub variables: BTreeMap<String, String>,
+    /// The newest release on record that hasn't failed: version, commit, and how far it has come.
+    pub release: BTreeMap<&'static str, String>,
+}
+
+/// How what is wanted comes to serve.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// As a release: proven, put on record, moved in.
+    Release {
+        proof: Proof,
+        /// The earlier release that it is.
+        again: Option<u64>,
+        canary: Option<Canary>,
+    },
+    /// It served a moment ago, and what came after it disappointed.
+    Return,
 }
 
 /// A limit over all callers.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Throttle {
     /// Requests a second.
     pub rate: f64,
@@ -44,15 +60,22 @@ pub struct Throttle {
     pub burst: i32,
 }
 
+/// What is to be on record of a release.
+pub fn standing(version: &str, commit: &str, state: &str) -> BTreeMap<&'static str, String> {
+    [("version", version), ("commit", commit), ("state", state)]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into()
+}
+
 /// All methods of all paths. A setting for one method would count more.
 const EVERYTHING: &str = "*/*";
 
-struct Deployment {
-    id: String,
-    description: String,
+pub(super) struct Deployment {
+    pub id: String,
+    pub description: String,
 }
 
-async fn deployments(cx: &Aws, api: &str) -> Result<Vec<Deployment>> {
+pub(super) async fn deployments(cx: &Aws, api: &str) -> Result<Vec<Deployment>> {
     let (mut found, mut position) = (vec![], None);
     loop {
         let request = || {
@@ -73,19 +96,12 @@ async fn deployments(cx: &Aws, api: &str) -> Result<Vec<Deployment>> {
     }
 }
 
-/// Which of these no stage serves, whosever it is.
-async fn unserved(cx: &Aws, api: &str, deployments: &[Deployment]) -> Result<Vec<String>> {
-    if deployments.len() < 2 {
-        return Ok(vec![]); // it is the stage's own
-    }
-    let request = || cx.apigateway.get_stages().rest_api_id(api).send();
-    let answer = cx.call("apigateway:GetStages", request).await.or_missing()?;
-    let stages = answer.and_then(|answer| answer.item).unwrap_or_default();
-    let served = |id: &str| stages.iter().any(|stage| stage.deployment_id() == Some(id));
-    Ok(deployments.iter().map(|d| d.id.clone()).filter(|id| !served(id)).collect())
-}
-
 impl Stage {
+    /// The alias that routes call.
+    pub fn calls_live() -> BTreeMap<String, String> {
+        BTreeMap::from([(ALIAS_VARIABLE.to_owned(), ALIAS.to_owned())])
+    }
+
     /// One limit for everything.
     pub fn limit(limit: Throttle) -> BTreeMap<String, Throttle> {
         BTreeMap::from([(EVERYTHING.to_owned(), limit)])
@@ -106,6 +122,23 @@ impl Stage {
         Ok(candidates)
     }
 
+    /// What this is, for the record.
+    fn draft(&self, cx: &Aws, proof: &Proof, again: Option<u64>) -> Result<Record> {
+        let mut functions = BTreeMap::new();
+        for (function, version) in &self.functions {
+            let version = version.get()?.0.clone();
+            let code_sha256 = proof.release.package(function).code_sha256;
+            functions.insert(function.clone(), Served { version, code_sha256 });
+        }
+        Ok(Record {
+            again,
+            deployment: self.deployment.clone(),
+            throttling: self.throttling.clone(),
+            functions,
+            ..Record::new(cx, &proof.endpoints, &proof.release)
+        })
+    }
+
     /// Has all these versions serve, at the same time as the stage moves.
     async fn flip(
         &self,
@@ -114,7 +147,7 @@ impl Stage {
         stage: impl Future<Output = Result<()>>,
     ) -> Result<()> {
         let flips = candidates.iter().map(|(function, version)| async move {
-            function::serve(cx, &cx.env.function(function), version).await
+            function::serve(cx, &cx.env.function(function), version, None).await
         });
         let (flipped, moved) = tokio::join!(join_all(flips), stage);
         flipped.into_iter().collect::<Result<()>>().and(moved)
@@ -131,7 +164,7 @@ impl Stage {
     }
 
     fn description(&self) -> String {
-        format!("definition {}", self.deployment)
+        describe(&self.deployment)
     }
 
     /// The deployment of these routes: the one that is there, or a new one.
@@ -149,7 +182,14 @@ impl Stage {
             let made = cx.call_new("apigateway:CreateDeployment", request).await?;
             Ok(made.id.unwrap_or_default())
         };
-        look_then_make(look, make).await
+        if matches!(self.entry, Entry::Release { again: None, .. }) {
+            return look_then_make(look, make).await;
+        }
+        // What could be snapshotted now is the API as it stands, which is another.
+        let Some(kept) = look().await? else {
+            bail!("the deployment of definition {} has been deleted", self.deployment)
+        };
+        Ok(kept)
     }
 
     /// The settings come in a second call: until it is through, the stage has no limits. The key
@@ -157,10 +197,15 @@ impl Stage {
     async fn make(&self, cx: &Aws, api: &str) -> Result<StageName> {
         let deployment = self.deployment(cx, api).await?;
         let all = self.candidates(&BTreeMap::new())?;
-        self.proof.check(cx, &all).await?;
+        if let Entry::Release { proof, again, .. } = &self.entry {
+            // Its routes are tried by the smoke test: nobody has a key to them yet.
+            proof.check(cx, &all).await?;
+            history::begin(cx, self.draft(cx, proof, *again)?, true).await?;
+        }
+        let variables: HashMap<String, String> = self.variables.clone().into_iter().collect();
         let request = || {
             let request = cx.apigateway.create_stage().rest_api_id(api).stage_name(&self.name);
-            let request = request.deployment_id(&deployment);
+            let request = request.deployment_id(&deployment).set_variables(Some(variables.clone()));
             request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
         };
         let make = || cx.call_new("apigateway:CreateStage", request);
@@ -168,8 +213,8 @@ impl Stage {
         if let Made::Adopted(name) = make_or_adopt(make, exists, || super::adopt(self, cx)).await? {
             return Ok(name);
         }
-        let unset = BTreeMap::new();
-        self.flip(cx, &all, self.configure(cx, api, &deployment, &unset)).await?;
+        let (settings, variables) = (BTreeMap::new(), &self.variables);
+        self.flip(cx, &all, self.configure(cx, api, &deployment, &settings, variables)).await?;
         Ok(StageName(self.name.clone()))
     }
 
@@ -180,15 +225,22 @@ impl Stage {
         api: &str,
         deployment: &str,
         live: &BTreeMap<String, Throttle>,
+        variables: &BTreeMap<String, String>,
     ) -> Result<()> {
         let replace = |path: &str, value: String| {
             PatchOperation::builder().op(Op::Replace).path(path).value(value).build()
         };
         let mut patch = vec![replace("/deploymentId", deployment.to_owned())];
+        let remove = |path: String| PatchOperation::builder().op(Op::Remove).path(path).build();
         for method in live.keys().filter(|method| !self.throttling.contains_key(*method)) {
             // The whole key: AWS refuses to remove its parts (UpdateStage).
-            let remove = PatchOperation::builder().op(Op::Remove).path(format!("/{method}"));
-            patch.push(remove.build());
+            patch.push(remove(format!("/{method}")));
+        }
+        for name in variables.keys().filter(|name| !self.variables.contains_key(*name)) {
+            patch.push(remove(format!("/variables/{name}")));
+        }
+        for (name, value) in self.variables.iter().filter(|(k, v)| variables.get(*k) != Some(v)) {
+            patch.push(replace(&format!("/variables/{name}"), value.clone()));
         }
         for (method, Throttle { rate, burst }) in &self.throttling {
             patch.push(replace(&format!("/{method}/throttling/rateLimit"), rate.to_string()));
@@ -198,19 +250,15 @@ impl Stage {
             let request = cx.apigateway.update_stage().rest_api_id(api).stage_name(&self.name);
             request.set_patch_operations(Some(patch.clone())).send()
         };
-        cx.call_new("apigateway:UpdateStage", request).await?;
+        // Not to be stopped: what serves must not be left half moved.
+        cx.call_last("apigateway:UpdateStage", true, request).await?;
         Ok(())
     }
+}
 
-    /// Deletes the deployments that no stage serves any more.
-    async fn prune(&self, cx: &Aws, api: &str) -> Result<()> {
-        for id in unserved(cx, api, &deployments(cx, api).await?).await? {
-            let request =
-                || cx.apigateway.delete_deployment().rest_api_id(api).deployment_id(&id).send();
-            gone(cx.call("apigateway:DeleteDeployment", request).await)?;
-        }
-        Ok(())
-    }
+/// How a deployment says what it holds.
+pub(super) fn describe(fingerprint: &str) -> String {
+    format!("definition {fingerprint}")
 }
 
 impl Resource<Aws> for Stage {
@@ -223,12 +271,15 @@ impl Resource<Aws> for Stage {
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, StageName>>> {
         let Some(api) = self.api.known() else { return Ok(None) };
+        let records = async { history::read(cx).await };
         let get =
             || cx.apigateway.get_stage().rest_api_id(api.as_str()).stage_name(&self.name).send();
         let stage = async { cx.call("apigateway:GetStage", get).await.or_missing() };
-        let (stage, deployments, functions) =
-            tokio::join!(stage, deployments(cx, api.as_str()), self.serving(cx));
-        let (Some(stage), deployments) = (stage?, deployments?) else { return Ok(None) };
+        let (stage, deployments, functions, records) =
+            tokio::join!(stage, deployments(cx, api.as_str()), self.serving(cx), records);
+        let (Some(stage), deployments, records) = (stage?, deployments?, records?) else {
+            return Ok(None);
+        };
         let served = stage.deployment_id().unwrap_or_default();
         let description = deployments.iter().find(|d| d.id == served).map(|d| &d.description);
         let hash = description.and_then(|description| description.strip_prefix("definition "));
@@ -239,6 +290,9 @@ impl Resource<Aws> for Stage {
                 (settings.throttling_rate_limit(), settings.throttling_burst_limit());
             (method.clone(), Throttle { rate, burst })
         };
+        let variables = stage.variables().into_iter().flatten();
+        let release = history::current(&records)
+            .map(|record| standing(&record.version, &record.git_sha, record.state.word()));
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
             output: StageName(self.name.clone()),
@@ -249,8 +303,9 @@ impl Resource<Aws> for Stage {
                 deployment: hash.map_or_else(|| format!("not ours ({served})"), ToOwned::to_owned),
                 throttling: stage.method_settings().into_iter().flatten().map(throttle).collect(),
                 functions: functions?,
-                proof: self.proof.clone(),
-                unserved: unserved(cx, api.as_str(), &deployments).await?,
+                variables: variables.map(|(name, value)| (name.clone(), value.clone())).collect(),
+                release: release.unwrap_or_default(),
+                entry: Entry::Return,
             },
         }))
     }
@@ -264,21 +319,40 @@ impl Resource<Aws> for Stage {
         let api = self.api.get()?.as_str();
         let change = async {
             let is = &live.props;
-            let deployment = self.deployment(cx, api).await?;
             let candidates = self.candidates(&is.functions)?;
-            // Other routes may call what serves already in another way.
-            match is.deployment == self.deployment {
-                true => self.proof.check(cx, &candidates).await?,
-                false => self.proof.check(cx, &self.candidates(&BTreeMap::new())?).await?,
+            let new_routes = is.deployment != self.deployment;
+            let stage_moves =
+                new_routes || is.throttling != self.throttling || is.variables != self.variables;
+            let deployment = match stage_moves {
+                true => self.deployment(cx, api).await?,
+                false => String::new(),
+            };
+            if let Entry::Release { proof, again, canary } = &self.entry {
+                // Other routes may call what serves already in another way.
+                let calls = match new_routes {
+                    true => self.candidates(&BTreeMap::new())?,
+                    false => candidates.clone(),
+                };
+                proof.check(cx, &calls).await?;
+                if new_routes && again.is_none() {
+                    proof.check_routes(cx, api, &calls).await?;
+                }
+                let moves = stage_moves || !candidates.is_empty();
+                history::begin(cx, self.draft(cx, proof, *again)?, moves).await?;
+                if let Some(canary) = canary {
+                    canary.bake(cx, proof, &is.functions, &candidates).await?;
+                }
             }
             let stage = async {
-                match is.deployment == self.deployment && is.throttling == self.throttling {
-                    true => Ok(()),
-                    false => self.configure(cx, api, &deployment, &is.throttling).await,
+                match stage_moves {
+                    true => {
+                        let (settings, variables) = (&is.throttling, &is.variables);
+                        self.configure(cx, api, &deployment, settings, variables).await
+                    }
+                    false => Ok(()),
                 }
             };
-            self.flip(cx, &candidates, stage).await?;
-            self.prune(cx, api).await
+            self.flip(cx, &candidates, stage).await
         };
         busy_or_gone(cx, api, change.await).await?;
         Ok(live.output.clone())

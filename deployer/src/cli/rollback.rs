@@ -1,0 +1,170 @@
+//! `deployer rollback`: an earlier release serves again.
+
+use super::explain::{self, Preflight};
+use super::outputs::Outputs;
+use super::run::{
+    carry_out, connect, look_at_lease, mind_interrupts, take_lease, target, tell, with_lease,
+};
+use super::screen::{GOOD, ask, can_ask, paint, say, time};
+use super::watch::{self, Watch};
+use super::{Common, Exit, Patience, deploy, releases, show_plan};
+use crate::aws::Aws;
+use crate::engine::{Plan, Silent, Stop, Survey};
+use crate::lease;
+use crate::resources::history::{self, Record, State};
+use crate::resources::{ApiId, Entry, Proof, api_id, is_ours_or_absent};
+use crate::stack::earlier;
+use anyhow::{Context, Result, bail};
+use std::sync::Arc;
+use std::time::Instant;
+
+pub const EXAMPLES: &str = "\
+Code, configuration and routes are those of the earlier release, by one flip: its versions and the
+deployment of its routes have been kept. They are called before anything moves, as in a deploy, and
+watched afterwards. Without --to it is the newest good release with older code; so rolling back
+twice goes further back. The next deploy goes forward again.
+
+Examples:
+  deployer rollback                       to the release before
+  deployer releases                       which there are
+  deployer --stage prod rollback --to 7 --yes";
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Number of the release, as `releases` lists it
+    #[arg(long, value_name = "RELEASE")]
+    to: Option<u64>,
+    #[command(flatten)]
+    watch: Watch,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+/// What is there, and where to go.
+struct Found {
+    api: ApiId,
+    to: Record,
+    survey: Survey<'static, Aws>,
+    plan: Plan,
+}
+
+pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
+    let mut started = Instant::now();
+    if !common.yes && !can_ask() {
+        bail!(explain::NobodyToAsk);
+    }
+    let aws = connect(common).await?;
+    let seen = look_at_lease(common, &aws).await?;
+    let found = find(common, &aws, args.to).await.context(Preflight)?;
+    let Found { to, plan, .. } = &found;
+    let summary = show_plan::summary(plan);
+    if plan.is_empty() {
+        say(format!("nothing to do: release {} serves", to.number));
+        return Ok(Exit::Done);
+    }
+    let Record { number, version, git_sha, .. } = to;
+    if !common.quiet {
+        say(show_plan::show(plan, common.verbose > 0));
+        let when = releases::utc(to.time);
+        say(format!("back to release {number}: {version} {git_sha}, of {when}; {summary}"));
+    }
+    if !common.yes {
+        let asked = Instant::now();
+        let question = format!("Roll stage {} back to release {number}? [y/N]", common.stage);
+        let answer = ask(question).await.unwrap_or_default();
+        started += asked.elapsed();
+        if !["y", "yes"].contains(&answer.to_lowercase().as_str()) {
+            say("nothing was changed");
+            return Ok(Exit::Preflight);
+        }
+    }
+    mind_interrupts(aws.stop());
+    let (doing, patience) = ("rollback", args.patience.time());
+    let intent = lease::Intent { doing, git_sha: &to.git_sha, makes_bucket: false, patience };
+    let undisturbed = take_lease(common, &aws, seen, &intent).await?;
+    with_lease(&aws, go(common, &aws, args, found, (undisturbed, started))).await
+}
+
+/// With the lease in hand.
+async fn go(
+    common: &Common,
+    aws: &Aws,
+    args: &Args,
+    agreed: Found,
+    (undisturbed, started): (bool, Instant),
+) -> Result<Exit> {
+    let found = match undisturbed {
+        true => agreed,
+        false => {
+            let again = find(common, aws, args.to).await?;
+            if again.plan != agreed.plan {
+                say("what serves has changed since you were asked; look again, and run again");
+                return Ok(Exit::Preflight);
+            }
+            again
+        }
+    };
+    let Found { api, to, survey, plan } = &found;
+    let report = carry_out(common, aws, survey, plan).await;
+    if !report.complete() {
+        let exit = tell(&report, common, "rollback");
+        if watch::is_half_moved(aws, &report) {
+            watch::go_back(common, aws, api, &watch::cause(&report)).await?;
+        }
+        return Ok(exit);
+    }
+    if !common.quiet {
+        let text = format!("release {} serves again, after {}", to.number, time(started.elapsed()));
+        say(paint(GOOD, text));
+    }
+    let exit = watch::keep_or_return(common, aws, api, args.watch).await?;
+    if exit == Exit::Done {
+        deploy::finish(common, &Outputs::new(aws, api.as_str(), &to.release()));
+    }
+    Ok(exit)
+}
+
+/// Reads what serves, and plans to have the earlier release serve.
+async fn find(common: &Common, aws: &Aws, number: Option<u64>) -> Result<Found> {
+    let (records, api) = tokio::try_join!(history::read(aws), api_id(aws))?;
+    let Some(api) = api else { bail!(explain::NotDeployed(common.stage.clone())) };
+    let to = choose(&records, number)?.clone();
+    for function in to.functions.keys() {
+        if !is_ours_or_absent(aws, function).await? {
+            bail!("function {} is not ours any more", aws.env.function(function));
+        }
+    }
+    let (release, again) = (to.release(), Some(to.origin()));
+    let proof = Proof { endpoints: to.endpoints.clone(), release: release.clone() };
+    let entry = Entry::Release { proof, again, canary: None };
+    let graph = earlier(&aws.env, &api, &to, entry);
+    // Without kinds: what isn't declared in here is none of a rollback's business.
+    let survey = graph.survey(aws, &[], &Stop::default(), Arc::new(Silent)).await?;
+    let plan = survey.plan(target(&aws.env, &release));
+    Ok(Found { api, to, survey, plan })
+}
+
+fn choose(records: &[Record], number: Option<u64>) -> Result<&Record> {
+    let Some(current) = history::current(records) else {
+        bail!("no release is on record, so there is none to go back to");
+    };
+    let Some(number) = number else {
+        return history::before(records, current).with_context(|| {
+            let number = current.number;
+            format!("release {number} serves, and no good one with older code is kept")
+        });
+    };
+    match records.iter().find(|record| record.number == number) {
+        Some(record) if record.state.is_good() => Ok(record),
+        Some(Record { state: State::Failed, why, .. }) => {
+            let why = why.as_deref().map(releases::shown).unwrap_or_default();
+            bail!("release {number} was withdrawn ({why}); nobody goes back to that")
+        }
+        Some(_) => bail!("release {number} is not finished; nobody knows whether it is good"),
+        None => {
+            let good = records.iter().filter(|record| record.state.is_good());
+            let good: Vec<_> = good.map(|record| record.number.to_string()).collect();
+            bail!("there is no release {number}; kept are {}", good.join(", "))
+        }
+    }
+}

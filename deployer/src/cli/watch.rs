@@ -1,0 +1,199 @@
+//! After a release has moved in: it is watched through the front door, and stays, or the one before it is
+//! put back.
+
+use super::progress::Spinner;
+use super::run::carry_out;
+use super::screen::{BAD, CHANGED, DIM, GOOD, count, paint, say, time};
+use super::{Common, Exit, explain, smoke_test};
+use crate::aws::Aws;
+use crate::engine::{Report, Silent, Stop, Stopped};
+use crate::resources::history::{self, Record, State};
+use crate::resources::{ApiId, Entry, prune};
+use crate::smoke::Verdict;
+use crate::stack::{RELEASES_KEPT, earlier};
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How closely a release is watched once it serves.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Watch {
+    /// Keep the release without calling it through the front door
+    #[arg(long)]
+    no_smoke: bool,
+    /// How many seconds AWS may take until the new release answers everywhere
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    smoke_timeout: u64,
+}
+
+/// Ends what a walk has begun: the release that is unfinished is seen to serve well, or gone back from.
+/// With nothing unfinished there is nothing to do.
+pub async fn keep_or_return(common: &Common, aws: &Aws, api: &ApiId, watch: Watch) -> Result<Exit> {
+    let records = history::known(aws);
+    let Some(record) = history::current(&records) else { return Ok(Exit::Done) };
+    if !watch.no_smoke && record.state == State::Unfinished {
+        let began = Instant::now();
+        let verdicts = smoke(common, aws, api, record, watch).await?;
+        let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed()).collect();
+        if let Some(first) = failed.first() {
+            failed
+                .iter()
+                .for_each(|verdict| smoke_test::tell(verdict, &aws.url(api.as_str()), aws));
+            let wrong = first.failure.as_deref().unwrap_or("failed");
+            let why = format!("smoke test: {}: {wrong}", first.check.name);
+            go_back(common, aws, api, &why).await?;
+            return Ok(Exit::SmokeTestFailed);
+        }
+        if !common.quiet {
+            let (passed, took) = (verdicts.len(), time(began.elapsed()));
+            say(paint(DIM, format!("smoke test: {passed} of {passed} passed in {took}")));
+        }
+    }
+    keep(common, aws, api, record.clone()).await
+}
+
+async fn smoke(
+    common: &Common,
+    aws: &Aws,
+    api: &ApiId,
+    record: &Record,
+    watch: Watch,
+) -> Result<Vec<Verdict>> {
+    let _spinner = Spinner::new("calling every endpoint through the front door", common.quiet);
+    let (release, timeout) = (record.release(), watch.smoke_timeout);
+    let calls = (&record.endpoints[..], &release);
+    tokio::select! {
+        verdicts = smoke_test::call_all(common, aws, api.as_str(), calls, timeout) => verdicts,
+        () = aws.stop().wait() => bail!(Stopped),
+    }
+}
+
+/// It stays. What no kept release needs is deleted.
+async fn keep(common: &Common, aws: &Aws, api: &ApiId, record: Record) -> Result<Exit> {
+    let number = record.number;
+    let passed = Record { state: State::Passed, why: None, ..record };
+    if record_state(aws, number) == Some(State::Unfinished) {
+        history::put(aws, &passed).await?;
+    }
+    for stale in history::known(aws) {
+        // It was overtaken before anybody knew whether it was good.
+        if stale.number < number && !stale.state.is_good() && stale.state != State::Failed {
+            let why = Some(format!("interrupted; release {number} took its place"));
+            history::put(aws, &Record { state: State::Failed, why, ..stale }).await?;
+        }
+    }
+    let records = history::known(aws);
+    let pruned = prune(aws, api.as_str(), &history::kept(&records, RELEASES_KEPT)).await;
+    if let Err(error) = pruned {
+        if error.chain().any(|cause| cause.is::<Stopped>()) || aws.stop().asked() {
+            bail!(Stopped);
+        }
+        explain::print(&error.context("deleting what no kept release needs"), common);
+        say(format!("release {number} serves; run {} again to clean up", common.verb));
+        return Ok(Exit::PartlyDone);
+    }
+    history::put(aws, &Record { state: State::Live, ..passed }).await?;
+    if !common.quiet {
+        say(paint(GOOD, format!("release {number} is live")));
+    }
+    Ok(Exit::Done)
+}
+
+fn record_state(aws: &Aws, number: u64) -> Option<State> {
+    history::known(aws).iter().find(|record| record.number == number).map(|record| record.state)
+}
+
+/// Whether a walk has left what serves in a state that nobody wants: the stage's step failed after the
+/// first thing had moved.
+pub fn is_half_moved(aws: &Aws, report: &Report) -> bool {
+    let records = history::known(aws);
+    let unfinished = history::current(&records).is_some_and(|record| !record.state.is_good());
+    unfinished && !aws.stop().asked() && report.failed.iter().any(|(step, _)| step.kind == "stage")
+}
+
+/// Why the stage's step failed, in a line for the record.
+pub fn cause(report: &Report) -> String {
+    let stage = report.failed.iter().find(|(step, _)| step.kind == "stage");
+    let why = stage.map(|(_, error)| error.root_cause().to_string()).unwrap_or_default();
+    why.lines().map(str::trim).take(3).collect::<Vec<_>>().join("; ").chars().take(300).collect()
+}
+
+/// Puts back what served before the unfinished release: its versions, its routes, and what SSM tells of
+/// it. Where nothing was there before, nothing can be put back.
+pub async fn go_back(common: &Common, aws: &Aws, api: &ApiId, why: &str) -> Result<()> {
+    let records = history::known(aws);
+    let Some(bad) = history::current(&records) else { return Ok(()) };
+    let Some(before) = history::served_before(&records, bad) else {
+        history::put(aws, &Record { why: Some(why.to_owned()), ..bad.clone() }).await?;
+        say(format!("release {} serves on: there is none before it to go back to", bad.number));
+        return Ok(());
+    };
+    let began = Instant::now();
+    let why = Some(why.to_owned());
+    let bad = Record { state: State::Returning, why, ..bad.clone() };
+    history::put(aws, &bad).await?;
+    let graph = earlier(&aws.env, api, before, Entry::Return);
+    let survey = graph.survey(aws, &[], &Stop::default(), Arc::new(Silent)).await?;
+    let report = carry_out(common, aws, &survey, &survey.plan(BTreeMap::new())).await;
+    let Report { failed, skipped, stopped, .. } = &report;
+    if !report.complete() {
+        failed.iter().for_each(|(_, error)| explain::print(error, common));
+        let left = count(failed.len() + skipped.len() + stopped.len(), "step");
+        bail!(Unreturned { number: before.number, left, verb: common.verb });
+    }
+    history::put(aws, &Record { state: State::Failed, ..bad.clone() }).await?;
+    let (bad, before) = (bad.number, before.number);
+    let text = format!("release {bad} was withdrawn; release {before} serves again, as before");
+    say(format!("{}, in {}", paint(CHANGED, text), time(began.elapsed())));
+    Ok(())
+}
+
+/// The release before couldn't be put back, or not all of it.
+#[derive(Debug)]
+pub struct Unreturned {
+    number: u64,
+    left: String,
+    verb: &'static str,
+}
+
+impl std::fmt::Display for Unreturned {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let Self { number, left, verb } = self;
+        write!(f, "release {number} is not back yet: {left} left; run {verb} again, which ends it")
+    }
+}
+
+impl std::error::Error for Unreturned {}
+
+/// Ends a return that an earlier run was kept from ending. True when there was one.
+pub async fn end_return(common: &Common, aws: &Aws, api: &ApiId) -> Result<bool> {
+    let records = history::known(aws);
+    let returning = history::current(&records).filter(|r| r.state == State::Returning);
+    let Some(Record { number, why, .. }) = returning else { return Ok(false) };
+    let why = why.clone().unwrap_or_default();
+    say(paint(
+        BAD,
+        format!("release {number} was being withdrawn when the last run ended ({why})"),
+    ));
+    go_back(common, aws, api, &why).await.context("ending what the last run began")?;
+    Ok(true)
+}
+
+/// `90`, `90s`, `5m`, `1h`.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
+    let seconds = match unit {
+        "s" | "" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(format!("{unit:?} is no unit; write 90s, 5m or 1h")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "write 90s, 5m or 1h".to_owned())?;
+    let longest = Duration::from_secs(24 * 3600);
+    let duration = Duration::from_secs(number.saturating_mul(seconds));
+    if duration > longest { Err("that is more than a day".to_owned()) } else { Ok(duration) }
+}

@@ -1,0 +1,134 @@
+//! A canary: new versions get a share of the calls first, and all of them only if nothing goes wrong.
+
+use super::{Aws, Proof, Value, Version, function};
+use crate::retry::pause;
+use anyhow::{Result, bail};
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
+use aws_smithy_types::DateTime;
+use futures_util::future::join_all;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+use tokio::time::Instant; // stands still and jumps in tests
+
+/// How often the versions are called and CloudWatch is asked.
+const LOOK: Duration = Duration::from_secs(10);
+/// CloudWatch keeps Lambda's and API Gateway's metrics by the minute.
+const PERIOD: i32 = 60;
+
+/// How much of the traffic, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Canary {
+    /// Of all calls, more than 0 and less than 1.
+    pub share: f64,
+    pub bake: Duration,
+}
+
+/// The new versions did something wrong while they had their share.
+#[derive(Debug)]
+pub struct Withdrawn(String);
+
+impl fmt::Display for Withdrawn {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "the canary did not do well: {}", self.0)
+    }
+}
+
+impl std::error::Error for Withdrawn {}
+
+impl Canary {
+    /// Gives the candidates their share beside the versions that serve, and watches them: they are called
+    /// as in the proof, and CloudWatch is asked for their errors and for the API's. A function that
+    /// serves nothing yet has nobody to share with.
+    ///
+    /// # Errors
+    /// [`Withdrawn`], [`Disproved`](super::Disproved), that AWS can't be asked, or that the run was asked
+    /// to stop. Whichever it is, the share stays as it is: returning is the caller's.
+    pub async fn bake(
+        &self,
+        cx: &Aws,
+        proof: &Proof,
+        live: &BTreeMap<String, Value<Version>>,
+        candidates: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let beside = |function: &String| live.get(function).and_then(Value::known);
+        let shared: Vec<(String, &str)> = (candidates.iter())
+            .filter(|(function, _)| beside(function).is_some())
+            .map(|(function, version)| (cx.env.function(function), version.as_str()))
+            .collect();
+        if shared.is_empty() {
+            return Ok(());
+        }
+        let shares = candidates.iter().filter_map(|(function, version)| {
+            // Of what is shared already the main version is the one before.
+            let main = beside(function)?.as_str().split(' ').next()?;
+            let name = cx.env.function(function);
+            Some(async move { function::serve(cx, &name, version, Some((self.share, main))).await })
+        });
+        join_all(shares).await.into_iter().collect::<Result<()>>()?;
+        let (started, since) = (Instant::now(), cx.clock.now());
+        let window = self.bake.as_secs().cast_signed().max(i64::from(PERIOD));
+        let usual = api_errors(cx, since - window, since).await?;
+        loop {
+            let left = self.bake.saturating_sub(started.elapsed());
+            crate::engine::note(&format!("baking, {} s left", left.as_secs()));
+            pause(left.min(LOOK), cx.stop()).await?;
+            proof.check(cx, candidates).await?;
+            let now = cx.clock.now();
+            for (name, version) in &shared {
+                let errors = version_errors(cx, name, version, since, now).await?;
+                if errors > 0.0 {
+                    let name = format!("version {version} of {name}");
+                    bail!(Withdrawn(format!("{name} failed {errors} times, says CloudWatch")));
+                }
+            }
+            let errors = api_errors(cx, since, now).await?;
+            if errors > usual {
+                let text =
+                    format!("{errors} answers of the API were 5xx, and {usual} in as much time");
+                bail!(Withdrawn(format!("{text} before, says CloudWatch")));
+            }
+            if left.is_zero() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+async fn version_errors(cx: &Aws, name: &str, version: &str, from: i64, to: i64) -> Result<f64> {
+    let resource = format!("{name}:{}", crate::env::ALIAS);
+    let of = [("FunctionName", name), ("Resource", &resource), ("ExecutedVersion", version)];
+    sum(cx, "AWS/Lambda", "Errors", &of, from, to).await
+}
+
+async fn api_errors(cx: &Aws, from: i64, to: i64) -> Result<f64> {
+    let name = cx.env.name();
+    let of = [("ApiName", name.as_str()), ("Stage", &cx.env.stage)];
+    sum(cx, "AWS/ApiGateway", "5XXError", &of, from, to).await
+}
+
+/// The sum of a metric from the beginning of a minute on. Nothing measured is nothing wrong.
+async fn sum(
+    cx: &Aws,
+    namespace: &str,
+    name: &str,
+    of: &[(&str, &str)],
+    from: i64,
+    to: i64,
+) -> Result<f64> {
+    let dimension =
+        |(name, value): &(&str, &str)| Dimension::builder().name(*name).value(*value).build();
+    let metric = Metric::builder().namespace(namespace).metric_name(name);
+    let metric = metric.set_dimensions(Some(of.iter().map(dimension).collect())).build();
+    let sum = MetricStat::builder().metric(metric).period(PERIOD).stat("Sum").build();
+    let query = MetricDataQuery::builder().id("sum").metric_stat(sum).build();
+    let minute = i64::from(PERIOD);
+    let (from, to) = (from.div_euclid(minute) * minute, (to.div_euclid(minute) + 1) * minute);
+    let request = || {
+        let request = cx.cloudwatch.get_metric_data().metric_data_queries(query.clone());
+        let request = request.start_time(DateTime::from_secs(from));
+        request.end_time(DateTime::from_secs(to)).send()
+    };
+    let answer = cx.call("cloudwatch:GetMetricData", request).await?;
+    Ok(answer.metric_data_results().iter().flat_map(|result| result.values()).sum())
+}
