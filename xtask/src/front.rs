@@ -30,11 +30,14 @@ const fn verb(name: &'static str, about: &'static str, packages: bool, cloud: bo
 }
 
 /// In the order in which they are used. The deployer documents them; `cargo xtask VERB --help` is its help.
-pub const VERBS: [Verb; 10] = [
+pub const VERBS: [Verb; 13] = [
     verb("plan", "Show what deploy would change", true, true),
     verb("diff", "The same as plan", true, true),
     verb("deploy", "Package, show the plan, and carry it out", true, true),
     verb("smoke-test", "Call every endpoint of a deployed stage", false, true),
+    verb("rollback", "Put an earlier release back", false, true),
+    verb("releases", "List the releases that can be gone back to", false, true),
+    verb("verify", "Rebuild what is deployed, and compare", false, true),
     verb("status", "Show what is live", false, true),
     verb("outputs", "Print the URL and the names of a deployed stage", false, true),
     verb("key", "Show the API key", false, true),
