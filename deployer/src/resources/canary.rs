@@ -1,6 +1,6 @@
 //! A canary: new versions get a share of the calls first, and all of them only if nothing goes wrong.
 
-use super::{Aws, Proof, Value, Version, function};
+use super::{Aws, Proof, Value, Version, versions};
 use crate::retry::pause;
 use anyhow::{Result, bail};
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
@@ -63,7 +63,7 @@ impl Canary {
             // Of what is shared already the main version is the one before.
             let main = beside(function)?.as_str().split(' ').next()?;
             let name = cx.env.function(function);
-            Some(async move { function::serve(cx, &name, version, Some((self.share, main))).await })
+            Some(async move { versions::serve(cx, &name, version, Some((self.share, main))).await })
         });
         join_all(shares).await.into_iter().collect::<Result<()>>()?;
         let (started, since) = (Instant::now(), cx.clock.now());

@@ -19,6 +19,7 @@ mod rest_api;
 mod role;
 mod stage;
 mod usage_plan;
+mod versions;
 
 pub use api_key::{ApiKey, ApiKeyId};
 pub use artifact::{Artifact, ArtifactKey};

@@ -2,7 +2,7 @@
 
 use super::history::{self, Record};
 use super::stage::{deployments, describe};
-use super::{Aws, function, gone};
+use super::{Aws, gone, versions};
 use crate::aws::Missing;
 use anyhow::Result;
 use futures_util::future::join_all;
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 pub async fn prune(cx: &Aws, api: &str, kept: &[&Record]) -> Result<()> {
     let Some(oldest) = kept.iter().map(|record| record.number).min() else { return Ok(()) };
     let functions: BTreeSet<&String> = kept.iter().flat_map(|r| r.functions.keys()).collect();
-    let versions = functions.iter().map(|function| versions(cx, function, kept));
+    let versions = functions.iter().map(|function| prune_versions(cx, function, kept));
     let (versions, deployments, packages, records) = tokio::join!(
         join_all(versions),
         prune_deployments(cx, api, kept),
@@ -26,9 +26,9 @@ pub async fn prune(cx: &Aws, api: &str, kept: &[&Record]) -> Result<()> {
     versions.into_iter().collect::<Result<()>>().and(deployments).and(packages).and(records)
 }
 
-async fn versions(cx: &Aws, short: &str, kept: &[&Record]) -> Result<()> {
+async fn prune_versions(cx: &Aws, short: &str, kept: &[&Record]) -> Result<()> {
     let name = cx.env.function(short);
-    let mut there = function::version_numbers(cx, &name).await?;
+    let mut there = versions::numbers(cx, &name).await?;
     there.sort_unstable();
     there.pop();
     let needed: BTreeSet<u64> = (kept.iter())

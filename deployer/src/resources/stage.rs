@@ -3,7 +3,7 @@
 
 use super::history::{self, Record, Served};
 use super::rest_api::busy_or_gone;
-use super::{ApiId, Aws, Canary, Proof, Version, function, outputs, owner};
+use super::{ApiId, Aws, Canary, Proof, Version, outputs, owner, versions};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Resource, Value};
 use crate::env::{ALIAS, ALIAS_VARIABLE, Tags};
@@ -147,7 +147,7 @@ impl Stage {
         stage: impl Future<Output = Result<()>>,
     ) -> Result<()> {
         let flips = candidates.iter().map(|(function, version)| async move {
-            function::serve(cx, &cx.env.function(function), version, None).await
+            versions::serve(cx, &cx.env.function(function), version, None).await
         });
         let (flipped, moved) = tokio::join!(join_all(flips), stage);
         flipped.into_iter().collect::<Result<()>>().and(moved)
@@ -156,7 +156,7 @@ impl Stage {
     /// The versions that serve now.
     async fn serving(&self, cx: &Aws) -> Result<BTreeMap<String, Value<Version>>> {
         let serving = self.functions.keys().map(|function| async move {
-            let version = function::served(cx, &cx.env.function(function)).await?;
+            let version = versions::served(cx, &cx.env.function(function)).await?;
             Ok(version.map(|version| (function.clone(), Version(version).into())))
         });
         let serving: Result<Vec<_>> = join_all(serving).await.into_iter().collect();

@@ -36,6 +36,10 @@ fn route(world: &mut Value) -> &mut Value {
     &mut world["apis"]["api1"]["resources"]["/health"]["GET"]
 }
 
+fn record(world: &mut Value) -> &mut Value {
+    &mut world["records"]["releases/00000003.json"]
+}
+
 fn stage(world: &mut Value) -> &mut Value {
     &mut world["apis"]["api1"]["stages"]["dev"]
 }
@@ -115,7 +119,12 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
     }),
     ("stage", "deployment", |w| stage(w)["deploymentId"] = json!("dep0")),
     ("stage", "deployment", |w| w["apis"]["api1"]["deployments"]["dep1"] = json!("by hand")),
-    ("stage", "unserved", |w| w["apis"]["api1"]["deployments"]["dep0"] = json!("definition 00")),
+    ("stage", "variables.alias", |w| stage(w)["variables"] = json!({ "alias": "other" })),
+    ("stage", "variables.more", |w| stage(w)["variables"]["more"] = json!("by hand")),
+    ("stage", "release.version", |w| record(w)["version"] = json!("0.9.0")),
+    ("stage", "release.commit", |w| record(w)["git_sha"] = json!("0123456789a")),
+    ("stage", "release.state", |w| record(w)["state"] = json!("unfinished")),
+    ("stage", "release.commit release.state release.version", |w| w["records"] = json!({})),
     ("stage", r#"throttling["*/*"].rate"#, |w| {
         stage(w)["methodSettings"]["*/*"]["throttlingRateLimit"] = json!(1.0);
     }),

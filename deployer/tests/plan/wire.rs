@@ -210,6 +210,15 @@ impl Wire {
         if bucket.is_null() {
             return Some((404, String::new()));
         }
+        if query.get("list-type").is_some() {
+            let records = entries(&self.0["records"]);
+            let key = |key: &String| format!("<Contents><Key>{key}</Key></Contents>");
+            let list: String = records.keys().map(key).collect();
+            return Some((200, format!("<ListBucketResult>{list}</ListBucketResult>")));
+        }
+        if words.get(1) == Some(&"releases") {
+            return Some(ok(&self.0["records"][words[1..].join("/")]));
+        }
         if words.len() > 1 {
             let there = bucket["objects"].as_array()?.contains(&json!(words[1..].join("/")));
             return Some((if there { 200 } else { 404 }, String::new()));

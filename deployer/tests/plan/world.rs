@@ -86,6 +86,27 @@ pub fn function(short: &str, description: &str, environment: &Value) -> Value {
     json!({ "latest": latest, "live": live, "weights": {}, "policy": policy, "tags": tags() })
 }
 
+/// The record of the release that is deployed.
+pub fn record(deployment: &str) -> Value {
+    let release = release();
+    let served = |f: &str| json!({ "version": "7", "code_sha256": release.package(f).code_sha256 });
+    json!({
+        "format_version": 1,
+        "number": 3,
+        "state": "live",
+        "time": 1_767_225_600,
+        "who": "user/me on laptop",
+        "version": "1.0.0",
+        "git_sha": "abc57858585",
+        "arch": "x86_64",
+        "changed": ["code of root"],
+        "deployment": deployment,
+        "throttling": { "*/*": { "rate": 100.0, "burst": 200 } },
+        "functions": functions().map(|f| (f.to_owned(), served(f))).collect::<Map<_, _>>(),
+        "endpoints": ENDPOINTS,
+    })
+}
+
 pub fn bucket() -> Value {
     let arn = format!("arn:aws:s3:::ops-api-dev-{ACCOUNT}-{REGION}");
     let release = release();
@@ -112,8 +133,8 @@ pub fn bucket() -> Value {
 }
 
 pub fn method(function: &str) -> Value {
-    let alias = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:ops-api-dev-{function}:live");
-    let path = format!("path/2015-03-31/functions/{alias}/invocations");
+    let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:ops-api-dev-{function}");
+    let path = format!("path/2015-03-31/functions/{arn}:${{stageVariables.alias}}/invocations");
     let uri = format!("arn:aws:apigateway:{REGION}:lambda:{path}");
     json!({
         "apiKeyRequired": true,
@@ -141,6 +162,7 @@ pub fn api(deployment: &str) -> Value {
             "methodSettings": {
                 "*/*": { "throttlingRateLimit": 100.0, "throttlingBurstLimit": 200 },
             },
+            "variables": { "alias": "live" },
             "tags": tags(),
         } },
     })
@@ -199,6 +221,7 @@ pub fn everything(definition: &str) -> Value {
         },
         "buckets": { (format!("ops-api-dev-{ACCOUNT}-{REGION}")): bucket() },
         "apis": { "api1": api(definition) },
+        "records": { "releases/00000003.json": record(definition) },
         "keys": { "key1": key(KEY) },
         "usage plans": { "plan1": usage_plan() },
     })
