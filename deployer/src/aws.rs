@@ -4,6 +4,7 @@
 //! SDK's own retries are off: they know neither API Gateway's quotas nor which creates must not be
 //! sent twice.
 
+use crate::contract::Endpoint;
 use crate::engine::{Secret, Stop};
 use crate::env::Env;
 use crate::http::{self, Clock};
@@ -57,6 +58,8 @@ pub struct Access {
     pub clock: Option<SharedTimeSource>,
     /// Asks the run to stop, as Ctrl-C does.
     pub stop: Stop,
+    /// Another table of endpoints than that of `stack.rs`.
+    pub endpoints: Option<&'static [Endpoint]>,
 }
 
 /// The local cloud, where nobody needs credentials and an access key of twelve digits is an
@@ -180,7 +183,7 @@ impl Aws {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        call(&self.pacer, &self.secrets, op, false, send).await
+        Box::pin(call(&self.pacer, &self.secrets, op, false, send)).await
     }
 
     /// The same, for requests about something that was made a moment ago: that AWS doesn't know it
@@ -194,7 +197,7 @@ impl Aws {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        call(&self.pacer, &self.secrets, op, true, send).await
+        Box::pin(call(&self.pacer, &self.secrets, op, true, send)).await
     }
 
     /// The same, whether or not the run was asked to stop: what must be said at the end.
@@ -208,7 +211,7 @@ impl Aws {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        call(&self.last, &self.secrets, op, new, send).await
+        Box::pin(call(&self.last, &self.secrets, op, new, send)).await
     }
 
     /// Where callers reach a stage of an API, without a slash at the end.
@@ -221,6 +224,7 @@ impl Aws {
     }
 }
 
+/// Its future is large, as the SDK's are, and so is boxed by its callers: they are nested deeply.
 async fn call<T, E, F>(
     pacer: &Pacer,
     secrets: &Secrets,

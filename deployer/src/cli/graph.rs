@@ -1,6 +1,5 @@
 //! `deployer graph`: the stack as it is declared, drawn.
 
-use super::run::functions;
 use super::screen::result;
 use super::{Common, Exit};
 use crate::env::Env;
@@ -23,10 +22,9 @@ pub fn run(common: &Common) -> Result<Exit> {
 
 /// The graph in Mermaid's language; an arrow points at what is used.
 pub fn mermaid(env: &Env) -> String {
-    let release =
-        functions().into_iter().fold(Release::stated("VERSION", "COMMIT"), |release, function| {
-            release.with_code(function, "")
-        });
+    let stated = Release::stated("VERSION", "COMMIT");
+    let functions = ENDPOINTS.iter().map(|endpoint| endpoint.function);
+    let release = functions.fold(stated, |release, function| release.with_code(function, ""));
     let graph = stack(env, &release, ENDPOINTS).graph;
     let mut text = "flowchart LR".to_owned();
     for (index, node) in graph.nodes().enumerate() {

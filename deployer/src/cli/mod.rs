@@ -23,8 +23,11 @@ mod watch;
 pub use screen::{Said, overheard};
 
 use crate::aws::Access;
+use crate::contract::Endpoint;
+use crate::stack::ENDPOINTS;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -112,6 +115,16 @@ pub struct Common {
 }
 
 impl Common {
+    /// The table of endpoints.
+    pub fn endpoints(&self) -> &'static [Endpoint] {
+        self.access.endpoints.unwrap_or(ENDPOINTS)
+    }
+
+    /// The short names of all functions in it, each once.
+    pub fn functions(&self) -> BTreeSet<&'static str> {
+        self.endpoints().iter().map(|endpoint| endpoint.function).collect()
+    }
+
     /// A command for the same place as this run, to be typed as printed.
     pub fn command(&self, verb: &str) -> String {
         let mut command = format!("cargo xtask {verb}");

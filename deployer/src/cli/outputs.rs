@@ -56,7 +56,7 @@ impl Outputs {
 
 pub async fn run(common: &Common) -> Result<Exit> {
     let aws = connect(common).await?;
-    let Some(deployed) = deployed(&aws).await? else {
+    let Some(deployed) = deployed(common, &aws).await? else {
         bail!(explain::NotDeployed(common.stage.clone()));
     };
     let outputs = Outputs::new(&aws, &deployed.api, &deployed.release);

@@ -11,18 +11,13 @@ use crate::http::WrongClock;
 use crate::lease;
 use crate::release::Release;
 use crate::resources::{Disproved, Withdrawn, api_id, fact, kinds, needed, served_code};
-use crate::stack::{APP, ENDPOINTS, Stack, stack};
+use crate::stack::{APP, Stack, stack};
 use anyhow::{Context, Result};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 static KINDS: LazyLock<Vec<crate::engine::Kind<Aws>>> = LazyLock::new(kinds);
-
-/// The short names of all functions in the table of endpoints, each once.
-pub fn functions() -> BTreeSet<&'static str> {
-    ENDPOINTS.iter().map(|endpoint| endpoint.function).collect()
-}
 
 /// Connects, and says where to: the first line of every run.
 pub async fn connect(common: &Common) -> Result<Aws> {
@@ -35,7 +30,7 @@ pub async fn connect(common: &Common) -> Result<Aws> {
     };
     let connecting = Aws::connect(&access, APP, &common.stage);
     let aws = connecting.await.context(Preflight)?;
-    aws.env.check(functions()).context(Preflight)?;
+    aws.env.check(common.functions()).context(Preflight)?;
     if aws.clock.behind().abs() > 60 {
         let wrong = WrongClock { behind: aws.clock.behind() };
         say(paint(CHANGED, format!("warning: {wrong}; from 5 min on AWS refuses everything")));
@@ -56,7 +51,7 @@ fn trace(op: &str, took: Duration, failure: Option<&Failure>) {
 
 /// The packages that the stack needs.
 pub fn load_release(common: &Common) -> Result<Release> {
-    Release::load(&common.packages, functions()).context(Preflight)
+    Release::load(&common.packages, common.functions()).context(Preflight)
 }
 
 /// What the plan is for, as it is kept in the plan.
@@ -84,7 +79,7 @@ pub struct Surveyed {
 /// Reads everything that the stack declares, and everything that is left over.
 pub async fn survey(common: &Common, aws: &Aws, release: &Release) -> Result<Surveyed> {
     let spinner = Spinner::new("reading what is live", common.quiet);
-    let Stack { graph, api } = stack(&aws.env, release, ENDPOINTS);
+    let Stack { graph, api } = stack(&aws.env, release, common.endpoints());
     let mut survey =
         graph.survey(aws, &KINDS, &Stop::default(), Arc::new(Silent)).await.context(Preflight)?;
     drop(spinner);
@@ -115,7 +110,7 @@ pub struct Deployed {
 }
 
 /// What is deployed, as AWS tells it; `None` where nothing is, or not yet all.
-pub async fn deployed(aws: &Aws) -> Result<Option<Deployed>> {
+pub async fn deployed(common: &Common, aws: &Aws) -> Result<Option<Deployed>> {
     let (version, git_sha) = (aws.env.parameter("version"), aws.env.parameter("git-sha"));
     let code = |function: &'static str| async move {
         Ok::<_, anyhow::Error>((function, served_code(aws, &aws.env.function(function)).await?))
@@ -124,7 +119,7 @@ pub async fn deployed(aws: &Aws) -> Result<Option<Deployed>> {
         api_id(aws),
         fact(aws, &version),
         fact(aws, &git_sha),
-        futures_util::future::try_join_all(functions().into_iter().map(code)),
+        futures_util::future::try_join_all(common.functions().into_iter().map(code)),
     )?;
     let (Some(api), Some((version, _)), Some((git_sha, since))) = (api, version, git_sha) else {
         return Ok(None);

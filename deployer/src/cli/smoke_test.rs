@@ -9,7 +9,6 @@ use crate::engine::Secret;
 use crate::release::Release;
 use crate::resources::SecretParameter;
 use crate::smoke::{Check, Verdict, checks, run_round};
-use crate::stack::ENDPOINTS;
 use anyhow::{Result, bail};
 use std::time::Duration;
 
@@ -33,10 +32,10 @@ pub struct Args {
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let aws = connect(common).await?;
-    let Some(Deployed { api, release, .. }) = deployed(&aws).await? else {
+    let Some(Deployed { api, release, .. }) = deployed(common, &aws).await? else {
         bail!(explain::NotDeployed(common.stage.clone()));
     };
-    let promises = (ENDPOINTS, &release);
+    let promises = (common.endpoints(), &release);
     let verdicts = call_all(common, &aws, &api, promises, args.timeout).await?;
     let url = aws.url(&api);
     if common.json {

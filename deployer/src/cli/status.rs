@@ -17,7 +17,7 @@ Examples:
 
 pub async fn run(common: &Common) -> Result<Exit> {
     let aws = connect(common).await?;
-    let Some(deployed) = deployed(&aws).await? else {
+    let Some(deployed) = deployed(common, &aws).await? else {
         match common.json {
             true => result(r#"{ "deployed": false }"#),
             false => result(format!("stage {} is not deployed", common.stage)),

@@ -8,7 +8,7 @@ use super::{Common, Exit, explain, smoke_test};
 use crate::aws::Aws;
 use crate::engine::{Report, Silent, Stop, Stopped};
 use crate::resources::history::{self, Record, State};
-use crate::resources::{ApiId, Entry, prune};
+use crate::resources::{ApiId, Entry, Needless};
 use crate::smoke::Verdict;
 use crate::stack::{RELEASES_KEPT, earlier};
 use anyhow::{Context, Result, bail};
@@ -72,36 +72,47 @@ async fn smoke(
 /// It stays. What no kept release needs is deleted.
 async fn keep(common: &Common, aws: &Aws, api: &ApiId, record: Record) -> Result<Exit> {
     let number = record.number;
-    let passed = Record { state: State::Passed, why: None, ..record };
-    if record_state(aws, number) == Some(State::Unfinished) {
-        history::put(aws, &passed).await?;
+    if record.state == State::Live {
+        return Ok(Exit::Done);
     }
-    for stale in history::known(aws) {
-        // It was overtaken before anybody knew whether it was good.
-        if stale.number < number && !stale.state.is_good() && stale.state != State::Failed {
-            let why = Some(format!("interrupted; release {number} took its place"));
-            history::put(aws, &Record { state: State::Failed, why, ..stale }).await?;
+    let good = Record { state: State::Passed, why: None, ..record.clone() };
+    let mut records = history::known(aws);
+    records.iter_mut().filter(|other| other.number == number).for_each(|r| *r = good.clone());
+    let kept = history::kept(&records, RELEASES_KEPT);
+    let (needless, overtaken) =
+        tokio::join!(Needless::find(aws, api.as_str(), &kept), close_overtaken(aws, number));
+    overtaken?;
+    let needless = needless?;
+    if !needless.is_empty() {
+        if record.state == State::Unfinished {
+            history::put(aws, &good).await?;
+        }
+        if let Err(error) = needless.delete(aws).await {
+            if aws.stop().asked() {
+                bail!(Stopped);
+            }
+            explain::print(&error.context("deleting what no kept release needs"), common);
+            say(format!("release {number} serves; run {} again to clean up", common.verb));
+            return Ok(Exit::PartlyDone);
         }
     }
-    let records = history::known(aws);
-    let pruned = prune(aws, api.as_str(), &history::kept(&records, RELEASES_KEPT)).await;
-    if let Err(error) = pruned {
-        if error.chain().any(|cause| cause.is::<Stopped>()) || aws.stop().asked() {
-            bail!(Stopped);
-        }
-        explain::print(&error.context("deleting what no kept release needs"), common);
-        say(format!("release {number} serves; run {} again to clean up", common.verb));
-        return Ok(Exit::PartlyDone);
-    }
-    history::put(aws, &Record { state: State::Live, ..passed }).await?;
+    history::put(aws, &Record { state: State::Live, ..good }).await?;
     if !common.quiet {
         say(paint(GOOD, format!("release {number} is live")));
     }
     Ok(Exit::Done)
 }
 
-fn record_state(aws: &Aws, number: u64) -> Option<State> {
-    history::known(aws).iter().find(|record| record.number == number).map(|record| record.state)
+/// Releases that were overtaken before anybody knew whether they are good are none to go back to.
+async fn close_overtaken(aws: &Aws, number: u64) -> Result<()> {
+    for stale in history::known(aws) {
+        let open = !stale.state.is_good() && stale.state != State::Failed;
+        if open && stale.number < number {
+            let why = Some(format!("interrupted; release {number} took its place"));
+            history::put(aws, &Record { state: State::Failed, why, ..stale }).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a walk has left what serves in a state that nobody wants: the stage's step failed after the

@@ -151,19 +151,27 @@ impl Record {
     /// In words, what of it differs from the release before.
     fn changes(&self, before: Option<&Self>) -> Vec<String> {
         let Some(before) = before else { return vec!["first release".to_owned()] };
-        let mut changed = vec![];
+        let was = |function: &String| before.functions.get(function);
+        let (mut new, mut code, mut settings): (Vec<&str>, Vec<&str>, Vec<&str>) =
+            Default::default();
         for (function, served) in &self.functions {
-            match before.functions.get(function) {
-                None => changed.push(format!("new function {function}")),
-                Some(was) if was.code_sha256 != served.code_sha256 => {
-                    changed.push(format!("code of {function}"));
-                }
-                Some(was) if was != served => changed.push(format!("settings of {function}")),
+            match was(function) {
+                None => new.push(function),
+                Some(was) if was.code_sha256 != served.code_sha256 => code.push(function),
+                Some(was) if was != served => settings.push(function),
                 Some(_) => {}
             }
         }
         let gone = before.functions.keys().filter(|name| !self.functions.contains_key(*name));
-        changed.extend(gone.map(|function| format!("no more function {function}")));
+        let gone = gone.map(String::as_str).collect();
+        let lists = [
+            ("new function", new),
+            ("code of", code),
+            ("settings of", settings),
+            ("without", gone),
+        ];
+        let mut changed: Vec<String> =
+            lists.iter().filter_map(|(what, names)| listed(what, names)).collect();
         if self.deployment != before.deployment {
             changed.push("routes".to_owned());
         }
@@ -183,15 +191,18 @@ impl Record {
     }
 }
 
+/// "code of root and health"; nothing where there are no names.
+fn listed(what: &str, names: &[&str]) -> Option<String> {
+    match names {
+        [] => None,
+        _ if names.len() > 4 => Some(format!("{what} {} functions", names.len())),
+        _ => Some(format!("{what} {}", names.join(" and "))),
+    }
+}
+
 /// The releases that are on record, oldest first, as [`read`] or a write of this run left them.
 pub fn known(cx: &Aws) -> Vec<Record> {
     cx.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// Those before a number have been deleted.
-pub(super) fn forget_before(cx: &Aws, number: u64) {
-    let mut records = cx.records.lock().unwrap_or_else(PoisonError::into_inner);
-    records.retain(|record| record.number >= number);
 }
 
 /// The release that serves, as far as records tell: the newest that hasn't failed.
@@ -398,7 +409,7 @@ mod tests {
         new.functions.insert("b".to_owned(), served("2", "b"));
         new.functions.remove("c");
         new.deployment = "e".to_owned();
-        let says = ["code of a", "settings of b", "no more function c", "routes"];
+        let says = ["code of a", "settings of b", "without c", "routes"];
         assert_eq!(new.changes(Some(&old)), says);
         assert_eq!(old.changes(None), ["first release"]);
         assert!(old.changes(Some(&old)).is_empty() && !new.is_like(&old));

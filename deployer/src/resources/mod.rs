@@ -30,7 +30,7 @@ pub use log_group::{LogGroup, LogGroupName, delete_again, retention};
 pub use parameter::{Parameter, SecretParameter, fact};
 pub use permission::Permission;
 pub use proof::{Disproved, Proof};
-pub use prune::prune;
+pub use prune::Needless;
 pub use rest_api::{ApiId, RestApi, Route, api_id};
 pub use role::{Role, RoleArn};
 pub use stage::{Entry, Stage, StageName, Throttle, standing};

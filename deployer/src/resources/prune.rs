@@ -8,25 +8,90 @@ use anyhow::Result;
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 
-/// Deletes all of it. What serves is never among it, whatever the records say, nor a function's newest
-/// version, which may be about to serve.
-///
-/// # Errors
-/// The first thing that couldn't be deleted; the others are tried all the same.
-pub async fn prune(cx: &Aws, api: &str, kept: &[&Record]) -> Result<()> {
-    let Some(oldest) = kept.iter().map(|record| record.number).min() else { return Ok(()) };
-    let functions: BTreeSet<&String> = kept.iter().flat_map(|r| r.functions.keys()).collect();
-    let versions = functions.iter().map(|function| prune_versions(cx, function, kept));
-    let (versions, deployments, packages, records) = tokio::join!(
-        join_all(versions),
-        prune_deployments(cx, api, kept),
-        packages(cx, kept),
-        records(cx, oldest),
-    );
-    versions.into_iter().collect::<Result<()>>().and(deployments).and(packages).and(records)
+/// All of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Needless {
+    api: String,
+    /// Function and number.
+    versions: Vec<(String, u64)>,
+    deployments: Vec<String>,
+    /// Packages and records, by their keys in the bucket.
+    objects: Vec<String>,
 }
 
-async fn prune_versions(cx: &Aws, short: &str, kept: &[&Record]) -> Result<()> {
+impl Needless {
+    /// Looks for what none of the kept releases needs. What serves is never among it, whatever the records
+    /// say, nor a function's newest version, which may be about to serve.
+    ///
+    /// # Errors
+    /// When AWS can't be asked.
+    pub async fn find(cx: &Aws, api: &str, kept: &[&Record]) -> Result<Self> {
+        let Some(oldest) = kept.iter().map(|record| record.number).min() else {
+            return Ok(Self::default());
+        };
+        let functions: BTreeSet<&String> = kept.iter().flat_map(|r| r.functions.keys()).collect();
+        let versions = functions.iter().map(|function| needless_versions(cx, function, kept));
+        let (versions, deployments, packages) = tokio::join!(
+            join_all(versions),
+            needless_deployments(cx, api, kept),
+            needless_packages(cx, kept),
+        );
+        let versions: Vec<_> = versions.into_iter().collect::<Result<_>>()?;
+        let old = history::known(cx).into_iter().filter(|record| record.number < oldest);
+        let mut objects = packages?;
+        objects.extend(old.map(|record| record.key()));
+        Ok(Self {
+            api: api.to_owned(),
+            versions: versions.into_iter().flatten().collect(),
+            deployments: deployments?,
+            objects,
+        })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.versions.is_empty() && self.deployments.is_empty() && self.objects.is_empty()
+    }
+
+    /// # Errors
+    /// The first thing that couldn't be deleted.
+    pub async fn delete(&self, cx: &Aws) -> Result<()> {
+        let (bucket, account) = (cx.env.bucket(), &cx.env.account);
+        let objects = self.objects.iter().map(async |key| {
+            let request = || {
+                let request = cx.s3.delete_object().bucket(&bucket).key(key);
+                request.expected_bucket_owner(account).send()
+            };
+            gone(cx.call("s3:DeleteObject", request).await)
+        });
+        let versions = self.versions.iter().map(async |(name, version)| {
+            let request = || {
+                let request = cx.lambda.delete_function().function_name(name);
+                request.qualifier(version.to_string()).send()
+            };
+            match cx.call("lambda:DeleteFunction", request).await {
+                // An alias of somebody else's calls it: that is theirs to mend.
+                Err(failure) if failure.is("ResourceConflictException") => Ok(()),
+                result => gone(result),
+            }
+        });
+        let deployments = async {
+            // One after the other, as all changes of an API.
+            for id in &self.deployments {
+                let request = || {
+                    let request = cx.apigateway.delete_deployment().rest_api_id(&self.api);
+                    request.deployment_id(id).send()
+                };
+                gone(cx.call("apigateway:DeleteDeployment", request).await)?;
+            }
+            Ok(())
+        };
+        let (objects, versions, deployments) =
+            tokio::join!(join_all(objects), join_all(versions), deployments);
+        objects.into_iter().chain(versions).collect::<Result<()>>().and(deployments)
+    }
+}
+
+async fn needless_versions(cx: &Aws, short: &str, kept: &[&Record]) -> Result<Vec<(String, u64)>> {
     let name = cx.env.function(short);
     let mut there = versions::numbers(cx, &name).await?;
     there.sort_unstable();
@@ -34,64 +99,29 @@ async fn prune_versions(cx: &Aws, short: &str, kept: &[&Record]) -> Result<()> {
     let needed: BTreeSet<u64> = (kept.iter())
         .filter_map(|record| record.functions.get(short)?.version.parse().ok())
         .collect();
-    for version in there.into_iter().filter(|version| !needed.contains(version)) {
-        let request = || {
-            let request = cx.lambda.delete_function().function_name(&name);
-            request.qualifier(version.to_string()).send()
-        };
-        match cx.call("lambda:DeleteFunction", request).await {
-            // An alias of somebody else's calls it: that is theirs to mend.
-            Err(failure) if failure.is("ResourceConflictException") => {}
-            result => gone(result)?,
-        }
-    }
-    Ok(())
+    there.retain(|version| !needed.contains(version));
+    Ok(there.into_iter().map(|version| (name.clone(), version)).collect())
 }
 
-async fn prune_deployments(cx: &Aws, api: &str, kept: &[&Record]) -> Result<()> {
+async fn needless_deployments(cx: &Aws, api: &str, kept: &[&Record]) -> Result<Vec<String>> {
     let request = || cx.apigateway.get_stages().rest_api_id(api).send();
     let stages = async { cx.call("apigateway:GetStages", request).await.or_missing() };
     let (there, stages) = tokio::join!(deployments(cx, api), stages);
     let stages = stages?.and_then(|answer| answer.item).unwrap_or_default();
-    for deployment in there? {
-        let served = stages.iter().any(|stage| stage.deployment_id() == Some(&deployment.id));
-        let needed = kept.iter().any(|r| describe(&r.deployment) == deployment.description);
-        if served || needed {
-            continue;
-        }
-        let request = || {
-            let request = cx.apigateway.delete_deployment().rest_api_id(api);
-            request.deployment_id(&deployment.id).send()
-        };
-        gone(cx.call("apigateway:DeleteDeployment", request).await)?;
-    }
-    Ok(())
+    let served = |id: &String| stages.iter().any(|stage| stage.deployment_id() == Some(id));
+    let needed = |what: &String| kept.iter().any(|r| describe(&r.deployment) == *what);
+    let needless = there?.into_iter().filter(|d| !served(&d.id) && !needed(&d.description));
+    Ok(needless.map(|deployment| deployment.id).collect())
 }
 
-async fn packages(cx: &Aws, kept: &[&Record]) -> Result<()> {
+async fn needless_packages(cx: &Aws, kept: &[&Record]) -> Result<Vec<String>> {
     let mut needed = BTreeSet::new();
     for record in kept {
         let release = record.release();
         let key = |short: &String| super::artifact::key(short, &release.package(short));
         needed.extend(record.functions.keys().map(key));
     }
-    let there = history::objects(cx, super::artifact::PREFIX).await?;
-    delete(cx, there.into_iter().filter(|key| !needed.contains(key)).collect()).await
-}
-
-async fn records(cx: &Aws, oldest: u64) -> Result<()> {
-    let old = history::known(cx).into_iter().filter(|record| record.number < oldest);
-    delete(cx, old.map(|record| record.key()).collect()).await?;
-    history::forget_before(cx, oldest);
-    Ok(())
-}
-
-async fn delete(cx: &Aws, keys: Vec<String>) -> Result<()> {
-    let (bucket, account) = (cx.env.bucket(), &cx.env.account);
-    let deletes = keys.iter().map(async |key| {
-        let request =
-            || cx.s3.delete_object().bucket(&bucket).key(key).expected_bucket_owner(account).send();
-        gone(cx.call("s3:DeleteObject", request).await)
-    });
-    join_all(deletes).await.into_iter().collect()
+    let mut there = history::objects(cx, super::artifact::PREFIX).await?;
+    there.retain(|key| !needed.contains(key));
+    Ok(there)
 }

@@ -7,15 +7,11 @@ use crate::wire::Wire;
 use crate::world::World;
 use crate::world::fault::aws_like;
 use deployer::aws::{Access, Aws, Local};
-use deployer::contract::Endpoint;
-use deployer::engine::{Plan, Report, Silent, Stop};
-use deployer::release::Release;
-use deployer::resources::kinds;
-use deployer::stack::{APP, stack};
+use deployer::engine::Plan;
+use deployer::stack::APP;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub const REGION: &str = "ap-southeast-2";
@@ -151,20 +147,6 @@ impl Account {
         let request = reqwest::Client::new().get(url).header("x-api-key", key.trim());
         request.send().await.unwrap().status().as_u16()
     }
-}
-
-/// Deploys a stack with other endpoints than the program's.
-pub async fn deploy(
-    aws: &Aws,
-    release: &Release,
-    endpoints: &'static [Endpoint],
-) -> (Plan, Report) {
-    let (kinds, stop) = (kinds(), Stop::default());
-    let graph = stack(&aws.env, release, endpoints).graph;
-    let survey = graph.survey(aws, &kinds, &stop, Arc::new(Silent)).await.unwrap();
-    let report = survey.carry_out(aws, &stop, Arc::new(Silent)).await;
-    assert!(report.complete(), "{report:?}");
-    (survey.plan(BTreeMap::new()), report)
 }
 
 impl Ran {

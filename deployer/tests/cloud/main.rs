@@ -21,6 +21,7 @@ mod foreign;
 mod interrupted;
 mod life;
 mod release;
+mod rollback;
 mod saved_plan;
 mod secrets;
 mod smoke;

@@ -15,14 +15,14 @@ use zip::write::SimpleFileOptions;
 /// A function in a language that needs no compiling. The local cloud runs it as a process.
 const BOOTSTRAP: &str = r#"#!/usr/bin/env python3
 import os, sys, urllib.request
-answer = ANSWER
-if answer is None:
+proof, use = PROOF, USE
+if proof is None:
     sys.exit("it cannot start")
 api = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
 while True:
     with urllib.request.urlopen(api + "next") as event:
         request = event.headers["Lambda-Runtime-Aws-Request-Id"]
-        event.read()
+        answer = proof if b'"proof"' in event.read() else use
     print("this is the broken one", flush=True)
     urllib.request.urlopen(urllib.request.Request(api + request + "/response", answer.encode()))
 "#;
@@ -71,8 +71,15 @@ impl Packages {
     /// Code for one function that answers each request with this; or, without an answer, that ends
     /// before it takes a request.
     pub fn put_code(&self, function: &str, answer: Option<&Value>) {
-        let answer = answer.map_or("None".to_owned(), |answer| format!("{:?}", answer.to_string()));
-        let script = BOOTSTRAP.replace("ANSWER", &answer);
+        self.put_two_faced_code(function, answer, answer);
+    }
+
+    /// The same, with another answer for callers than for the deployer's proof.
+    pub fn put_two_faced_code(&self, function: &str, proof: Option<&Value>, used: Option<&Value>) {
+        let python = |answer: Option<&Value>| {
+            answer.map_or("None".to_owned(), |answer| format!("{:?}", answer.to_string()))
+        };
+        let script = BOOTSTRAP.replace("PROOF", &python(proof)).replace("USE", &python(used));
         let path = self.path().join(format!("{function}.zip"));
         let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
         let executable = SimpleFileOptions::default().unix_permissions(0o755);

@@ -1,6 +1,7 @@
 //! New code, a new commit, an endpoint less: what changes, and above all what doesn't.
 
-use crate::account::{Account, deploy};
+use crate::account::Account;
+use crate::world::World;
 use deployer::contract::Endpoint;
 use deployer::stack::ENDPOINTS;
 
@@ -28,13 +29,16 @@ async fn new_code_of_one_function_touches_only_that_function() {
     ran.ends(0).says("deployed: 3 resources");
     let bucket = format!("/ops-api-dev-{}-ap-southeast-2", account.id);
     let function = "/2015-03-31/functions/ops-api-dev-health";
+    let record = format!("PUT {bucket}/releases/00000002.json?x-id=PutObject");
     assert_eq!(
         wire.writes(),
         [
             format!("PUT {bucket}/artifacts/health/{sha256}.zip?x-id=PutObject"),
             format!("PUT {function}/code"),
             format!("POST {function}/versions"),
+            record.clone(),
             format!("PUT {function}/aliases/live"),
+            record,
         ]
     );
     let after = account.inventory().await;
@@ -43,6 +47,7 @@ async fn new_code_of_one_function_touches_only_that_function() {
         [
             "alias ops-api-dev-health:live -> 2".to_owned(),
             format!("object artifacts/health/{sha256}.zip"),
+            "object releases/00000002.json".to_owned(),
             "version ops-api-dev-health:2".to_owned(),
         ]
     );
@@ -62,13 +67,14 @@ async fn a_new_commit_touches_only_what_tells_of_it() {
             "function ops-api-dev-metadata: environment.GIT_SHA",
             "stage dev: functions.health",
             "stage dev: functions.metadata",
+            "stage dev: release.commit",
             "parameter /ops-api/dev/git-sha: value",
         ]
     );
     let (ran, wire) = account.run_heard("deploy --yes");
     ran.ends(0).says("deployed: 4 resources");
     let writes = wire.writes();
-    assert_eq!(writes.len(), 7, "{writes:#?}");
+    assert_eq!(writes.len(), 9, "{writes:#?}");
     assert!(!writes.iter().any(|write| write.contains("root")), "{writes:#?}");
     let after = account.inventory().await;
     assert_eq!(
@@ -76,6 +82,7 @@ async fn a_new_commit_touches_only_what_tells_of_it() {
         [
             "alias ops-api-dev-health:live -> 2",
             "alias ops-api-dev-metadata:live -> 2",
+            "object releases/00000002.json",
             "version ops-api-dev-health:2",
             "version ops-api-dev-metadata:2",
         ]
@@ -84,40 +91,43 @@ async fn a_new_commit_touches_only_what_tells_of_it() {
     account.assert_as_wanted();
 }
 
+static WITHOUT_HEALTH: &[Endpoint] = &[ENDPOINTS[0], ENDPOINTS[2]];
+
+fn of_health(things: &[String]) -> Vec<&str> {
+    let words: Vec<&str> = things.iter().map(String::as_str).collect();
+    words.into_iter().filter(|thing| thing.contains("-health")).collect()
+}
+
 #[tokio::test]
-async fn an_endpoint_that_left_the_stack_is_gone_and_the_others_answer() {
-    static WITHOUT_HEALTH: &[Endpoint] = &[ENDPOINTS[0], ENDPOINTS[2]];
+async fn an_endpoint_that_left_the_stack_answers_no_more_and_is_kept_for_going_back() {
     assert!(ENDPOINTS[1].function == "health" && ENDPOINTS.len() == 3);
     let account = Account::deployed();
+    let world = World::of(&account);
     let before = account.inventory().await;
     assert_eq!(account.get("/health").await, 200);
 
-    let aws = account.aws().await;
-    let release = account.packages.release();
-    let (_, report) = deploy(&aws, &release, WITHOUT_HEALTH).await;
-    let done: Vec<String> =
-        report.done.iter().map(|step| format!("{:?} {}", step.action, step.title())).collect();
-    assert_eq!(
-        done,
-        [
-            "Update rest api ops-api-dev",
-            "Update stage dev",
-            "Delete log group /aws/lambda/ops-api-dev-health",
-            "Delete role ops-api-dev-health-ap-southeast-2",
-            "Delete function ops-api-dev-health",
-        ]
-    );
-    let after = account.inventory().await;
-    let gone = without(&before, &after);
-    assert!(gone.iter().all(|thing| thing.contains("health")), "{gone:#?}");
-    assert!(!after.iter().any(|thing| thing.contains("-health")), "{after:#?}");
+    world.set_endpoints(WITHOUT_HEALTH);
+    world.run(&account, "deploy --yes").ends(0).says("deployed: 2 resources");
     assert_eq!(account.get("/health").await, 403);
     assert_eq!(account.get("/").await, 200);
     assert_eq!(account.get("/metadata").await, 200);
-    let (plan, _) = deploy(&aws, &release, WITHOUT_HEALTH).await;
-    assert!(plan.is_empty(), "{plan:#?}");
+    assert_eq!(without(&before, &account.inventory().await), Vec::<String>::new());
+    world.run(&account, "plan --detailed-exitcode").ends(0);
 
-    // And back again.
-    account.run("deploy --yes").ends(0);
-    account.assert_as_wanted();
+    // With its route, and nothing is made for it.
+    world.run(&account, "rollback --yes").ends(0).says("to release 1");
+    assert_eq!(account.get("/health").await, 200);
+    account.run("smoke-test").ends(0);
+
+    // When no release is left that needs it, it goes, and its role and its logs with it.
+    for commit in ["0000000000a", "0000000000b", "0000000000c", "0000000000d"] {
+        account.packages.change_commit(commit);
+        world.run(&account, "deploy --yes").ends(0);
+        assert!(!of_health(&account.inventory().await).is_empty(), "{commit}");
+    }
+    account.packages.change_commit("0000000000e");
+    world.run(&account, "deploy --yes").ends(0).says("function ops-api-dev-health");
+    assert_eq!(of_health(&account.inventory().await), Vec::<&str>::new());
+    world.run(&account, "plan --detailed-exitcode").ends(0);
+    world.run(&account, "rollback --yes --to 3").ends(6).says("there is no release 3");
 }

@@ -22,6 +22,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use deployer::aws::{Access, Local};
 use deployer::cli::{Said, overheard};
+use deployer::contract::Endpoint;
 use deployer::engine::Stop;
 use fault::{Fault, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +67,8 @@ struct State {
     written: BTreeMap<String, Duration>,
     /// Values that must never be printed.
     secrets: BTreeSet<String>,
+    /// Another table of endpoints than the program's.
+    endpoints: Option<&'static [Endpoint]>,
     /// By how many seconds the machine's clock is wrong.
     clock_off: i64,
 }
@@ -119,6 +122,11 @@ impl World {
     /// The machine's clock is wrong by so many seconds.
     pub fn set_clock_off(&self, seconds: i64) {
         self.state(|state| state.clock_off = seconds);
+    }
+
+    /// From now on the program has another table of endpoints.
+    pub fn set_endpoints(&self, endpoints: &'static [Endpoint]) {
+        self.state(|state| state.endpoints = Some(endpoints));
     }
 
     /// What the last run asked for, in order.
@@ -213,6 +221,7 @@ impl World {
             http: Some(SharedHttpConnector::new(Wire { world: self.clone(), run: Instant::now() })),
             clock: Some(SharedTimeSource::new(now)),
             stop: stop.clone(),
+            endpoints: self.state(|state| state.endpoints),
             ..Access::default()
         }
     }

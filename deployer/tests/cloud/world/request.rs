@@ -51,6 +51,7 @@ impl Request {
             "s3" => storage(method, path, query),
             "lambda" => lambda(method, path),
             "apigateway" => gateway(method, path),
+            "monitoring" => path.rsplit('/').next().unwrap().to_owned(),
             _ => method.to_owned(),
         };
         Self {
@@ -85,7 +86,7 @@ impl Request {
 /// Whether an operation changes something.
 pub fn is_write(name: &str) -> bool {
     let (service, operation) = name.split_once(':').unwrap();
-    let reads = ["Get", "List", "Describe", "Head", "Invoke"];
+    let reads = ["Get", "List", "Describe", "Head", "Invoke", "TestInvoke"];
     service != "execute-api" && !reads.iter().any(|read| operation.starts_with(read))
 }
 
@@ -98,13 +99,14 @@ fn storage(method: &str, path: &str, query: &str) -> String {
             ("policy", "BucketPolicy"),
             ("versions", "ObjectVersions"),
             ("delete", "Objects"),
+            ("list-type", "Objects"),
         ];
         known.iter().find(|(sub, _)| *sub == name).map(|(_, noun)| *noun)
     });
     let noun = sub.unwrap_or(if key { "Object" } else { "Bucket" });
     let verb = match (method, noun) {
         ("PUT", "Bucket") => "Create",
-        ("GET", "ObjectVersions") => "List",
+        ("GET", "ObjectVersions" | "Objects") => "List",
         ("GET", _) => "Get",
         ("HEAD", _) => "Head",
         ("PUT", _) => "Put",
@@ -147,6 +149,7 @@ fn gateway(method: &str, path: &str) -> String {
         "usageplans" => Some("UsagePlan"),
         "keys" => Some("UsagePlanKey"),
         "tags" => Some("Tags"),
+        "methods" => Some("Method"),
         _ => None,
     };
     // An id might be called as a collection is; those stand at every other place.
@@ -154,6 +157,7 @@ fn gateway(method: &str, path: &str) -> String {
     let at = at.unwrap_or_else(|| panic!("what is {method} {path}?"));
     let (noun, all) = (nouns(words[at]).unwrap(), at + 1 == words.len());
     let verb = match method {
+        "POST" if noun == "Method" => "TestInvoke",
         "POST" => "Create",
         "PUT" => "Put",
         "PATCH" => "Update",

@@ -1,0 +1,176 @@
+//! Releases: on record, kept, gone back to; and withdrawn when they disappoint.
+
+use crate::account::{Account, Ran};
+use crate::world::World;
+use crate::world::fault::{At, Break};
+use deployer::engine::Stop;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Another commit, deployed.
+pub fn deploy(account: &Account, commit: &str) -> Ran {
+    account.packages.change_commit(commit);
+    account.run("deploy --yes")
+}
+
+/// Number and state of each release, the newest first.
+fn releases(account: &Account) -> Vec<(u64, String)> {
+    let list = account.run("releases --json").ends(0).json();
+    let one = |r: &Value| (r["number"].as_u64().unwrap(), r["state"].as_str().unwrap().to_owned());
+    list.as_array().unwrap().iter().map(one).collect()
+}
+
+fn states(list: &[(u64, &str)]) -> Vec<(u64, String)> {
+    list.iter().map(|(number, state)| (*number, (*state).to_owned())).collect()
+}
+
+/// An answer that keeps the promise of `/health`.
+pub fn healthy(commit: &str) -> Value {
+    let body = json!({ "status": "pass", "version": "1.0.0", "releaseId": commit, "checks": {} });
+    answer(200, &body)
+}
+
+pub fn answer(status: u16, body: &Value) -> Value {
+    let headers = json!({ "content-type": "application/health+json" });
+    json!({ "statusCode": status, "headers": headers, "body": body.to_string() })
+}
+
+#[test]
+fn releases_are_on_record_and_can_be_gone_back_to() {
+    let account = Account::new();
+    account.run("releases").ends(0).says("no releases on record");
+    account.run("rollback --yes").ends(6).says("stage dev is not deployed");
+    account.run("deploy --yes").ends(0).says("release 1 is live").says("10 of 10 passed");
+    account.run("rollback --yes").ends(6).says("no good one with older code");
+    let first = account.packages.commit();
+    deploy(&account, "0123456789a").ends(0).says("release 2 is live");
+    account.packages.change_code("root");
+    deploy(&account, "0123456789b").ends(0).says("release 3 is live");
+    let list = account.run("releases").ends(0);
+    let list = list.says("first release").says("       settings of health and metadata\n");
+    list.says("code of root, settings of health and metadata").says("   3 live");
+
+    // Twice back, each a flip and no more.
+    let (ran, wire) = account.run_heard("rollback --yes");
+    ran.ends(0).says("back to release 2").says("release 4 is live");
+    let moved = |write: &String| write.contains("/aliases/live") || write.contains("/releases/");
+    let others: Vec<_> = wire.writes().into_iter().filter(|write| !moved(write)).collect();
+    assert_eq!(others, ["PutParameter"], "{others:?}");
+    assert_eq!(account.outputs()["git_sha"], "0123456789a");
+    account.run("smoke-test").ends(0);
+    account.run("rollback --yes").ends(0).says("back to release 1").says("release 5 is live");
+    assert_eq!(account.outputs()["git_sha"], first.as_str());
+    account.run("rollback --yes").ends(6).says("no good one with older code");
+    account.run("rollback --yes --to 3").ends(0).says("release 6 is live");
+    account.run("rollback --yes --to 3").ends(0).says("nothing to do: release 3 serves");
+    account.assert_as_wanted();
+    account.run("rollback --yes --to 99").ends(6).says("there is no release 99; kept are 2, 3");
+    let all = [(6, "live"), (5, "live"), (4, "live"), (3, "live"), (2, "live")];
+    assert_eq!(releases(&account), states(&all));
+    account.run("destroy --yes").ends(0).says("remaining 0");
+}
+
+#[tokio::test]
+async fn five_releases_are_kept_and_nothing_that_none_of_them_needs() {
+    let account = Account::deployed();
+    for number in 1..=7 {
+        account.packages.put_code("health", Some(&healthy(&format!("000000000{number:02}"))));
+        deploy(&account, &format!("000000000{number:02}")).ends(0);
+    }
+    let things = account.inventory().await;
+    let count = |what: &str| things.iter().filter(|thing| thing.starts_with(what)).count();
+    assert_eq!(count("object releases/"), 5, "{things:#?}");
+    assert_eq!(count("version ops-api-dev-health:"), 6); // with $LATEST
+    assert_eq!(count("object artifacts/health/"), 5);
+    assert_eq!(count("object artifacts/root/"), 1);
+    assert_eq!(count("version ops-api-dev-root:"), 2);
+    assert_eq!(count("deployment"), 1);
+    account.run("rollback --yes --to 3").ends(6).says("there is no release 3");
+    account.run("rollback --yes --to 4").ends(0);
+    assert_eq!(account.outputs()["git_sha"], "00000000003");
+    account.run("smoke-test").ends(0);
+    // And forward again, without uploading or publishing anything.
+    let (ran, wire) = account.run_heard("deploy --yes");
+    ran.ends(0).says("release 10 is live");
+    let writes = wire.writes();
+    assert!(!writes.iter().any(|write| write.contains("/versions") || write.contains("/code")));
+    account.assert_as_wanted();
+}
+
+#[test]
+fn what_disappoints_its_callers_is_withdrawn() {
+    let account = Account::deployed();
+    let (health, first) = (healthy("0123456789a"), account.packages.commit());
+    let bad = answer(500, &json!({}));
+    account.packages.put_two_faced_code("health", Some(&health), Some(&bad));
+    account.packages.change_commit("0123456789a");
+    let ran = account.run("deploy --yes --smoke-timeout 1").ends(5);
+    let ran = ran.says("GET /health: status 500 instead of 200");
+    ran.says("release 2 was withdrawn; release 1 serves again, as before");
+    assert_eq!(releases(&account), states(&[(2, "failed"), (1, "live")]));
+    account.run("releases").says("withdrawn").says("smoke test: GET /health: status 500");
+    assert_eq!(account.outputs()["git_sha"], first.as_str());
+    account.run("smoke-test").ends(0);
+    account.run("rollback --yes --to 2").ends(6).says("nobody goes back to that");
+    // It is nobody's wish but the packages' now: the same again ends the same, unless nobody looks.
+    account.run("deploy --yes --smoke-timeout 1").ends(5).says("release 3 was withdrawn");
+    account.run("deploy --yes --no-smoke").ends(0).says("release 4 is live");
+    account.run("rollback --yes").ends(0).says("back to release 1");
+    account.run("smoke-test").ends(0);
+}
+
+#[test]
+fn a_first_release_that_disappoints_has_none_before_it() {
+    let account = Account::new();
+    let health = healthy(&account.packages.commit());
+    let bad = answer(500, &json!({}));
+    account.packages.put_two_faced_code("health", Some(&health), Some(&bad));
+    let ran = account.run("deploy --yes --smoke-timeout 1").ends(5);
+    ran.says("release 1 serves on: there is none before it to go back to");
+    assert_eq!(account.drift(), ["stage dev: release.state"]);
+    account.packages.put_code("health", Some(&health));
+    account.run("deploy --yes").ends(0).says("release 2 is live");
+    account.assert_as_wanted();
+    account.run("rollback --yes").ends(6).says("no good one with older code");
+}
+
+/// A deploy of another commit, broken at a request, in a world of its own.
+fn broken(op: &str, k: usize, how: Break) -> (Account, World) {
+    let account = Account::new();
+    World::of(&account).run(&account, "deploy --yes").ends(0);
+    account.packages.change_commit("0123456789a");
+    let (fired, stop) = (Arc::default(), Stop::default());
+    let world = World::of(&account).with(At::new(op, k, how, &stop, &fired));
+    world.run_until(&account, &["deploy --yes"], &stop);
+    world.mend();
+    (account, world)
+}
+
+#[test]
+fn a_release_that_was_killed_between_two_flips_is_finished_by_the_next_run() {
+    let (account, world) = broken("lambda:UpdateAlias", 1, Break::KillAnswered);
+    assert_eq!(releases(&account), states(&[(2, "unfinished"), (1, "live")]));
+    world.run(&account, "deploy --yes").ends(0).says("release 2 is live");
+    assert_eq!(releases(&account), states(&[(2, "live"), (1, "live")]));
+    account.assert_as_wanted();
+}
+
+#[test]
+fn a_release_that_was_killed_between_two_flips_can_be_undone() {
+    let (account, world) = broken("lambda:UpdateAlias", 1, Break::KillAnswered);
+    world.run(&account, "rollback --yes").ends(0).says("back to release 1");
+    assert_ne!(account.outputs()["git_sha"], "0123456789a");
+    account.run("smoke-test").ends(0);
+    assert_eq!(releases(&account), states(&[(3, "live"), (2, "failed"), (1, "live")]));
+    account.run("releases").says("interrupted; release 3 took its place");
+}
+
+#[test]
+fn a_flip_is_not_left_half_done_by_ctrl_c() {
+    let (account, world) = broken("lambda:UpdateAlias", 1, Break::Interrupt);
+    // Both have moved; what comes afterwards is for the next run.
+    let drift = account.drift();
+    assert!(!drift.iter().any(|step| step.contains("functions.")), "{drift:#?}");
+    world.run(&account, "deploy --yes").ends(0).says("release 2 is live");
+    account.assert_as_wanted();
+}
