@@ -1,11 +1,14 @@
 //! Releases: on record, kept, gone back to; and withdrawn when they disappoint.
 
 use crate::account::{Account, Ran};
-use crate::world::World;
-use crate::world::fault::{At, Break};
+use crate::world::fault::{At, Break, Verdict};
+use crate::world::{Request, Response, World, refuse};
+use deployer::contract::{Endpoint, get};
 use deployer::engine::Stop;
+use deployer::stack::ENDPOINTS;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Another commit, deployed.
 pub fn deploy(account: &Account, commit: &str) -> Ran {
@@ -172,5 +175,154 @@ fn a_flip_is_not_left_half_done_by_ctrl_c() {
     let drift = account.drift();
     assert!(!drift.iter().any(|step| step.contains("functions.")), "{drift:#?}");
     world.run(&account, "deploy --yes").ends(0).says("release 2 is live");
+    account.assert_as_wanted();
+}
+
+#[test]
+fn a_return_that_was_killed_is_ended_by_the_next_run() {
+    let account = Account::deployed();
+    let bad = answer(500, &json!({}));
+    account.packages.change_commit("0123456789a");
+    account.packages.put_two_faced_code("health", Some(&healthy("0123456789a")), Some(&bad));
+    let (fired, stop) = (Arc::default(), Stop::default());
+    // Two are moved in, the third moves back.
+    let killed = At::new("lambda:UpdateAlias", 3, Break::KillAnswered, &stop, &fired);
+    let world = World::of(&account).with(killed);
+    world.run(&account, "deploy --yes").ends(crate::world::KILLED);
+    world.mend();
+    assert_eq!(releases(&account), states(&[(2, "returning"), (1, "live")]));
+    world.run(&account, "releases").says("being withdrawn: deploy again to end it");
+    // What is wanted by then is another release; what was begun is ended first.
+    account.packages.change_commit("0123456789b");
+    account.packages.put_code("health", Some(&healthy("0123456789b")));
+    let ran = world.run(&account, "deploy --yes").ends(0);
+    let ran = ran.says("release 2 was being withdrawn when the last run ended (smoke test: GET");
+    ran.says("release 2 was withdrawn; release 1 serves again").says("release 3 is live");
+    assert_eq!(releases(&account), states(&[(3, "live"), (2, "failed"), (1, "live")]));
+    account.assert_as_wanted();
+}
+
+/// Refuses the second call that has an alias serve another version.
+struct Denied(usize);
+
+impl crate::world::fault::Fault for Denied {
+    fn before(&mut self, request: &Request, _: Duration) -> Verdict {
+        self.0 += usize::from(request.name == "lambda:UpdateAlias");
+        match request.name == "lambda:UpdateAlias" && self.0 == 2 {
+            true => Verdict::Answer(refuse("lambda", 403, "AccessDeniedException", "not you")),
+            false => Verdict::Pass,
+        }
+    }
+}
+
+#[test]
+fn a_flip_that_is_half_refused_is_taken_back_at_once() {
+    let account = Account::deployed();
+    let first = account.packages.commit();
+    account.packages.change_commit("0123456789a");
+    let world = World::of(&account).with(Denied(0));
+    let ran = world.run(&account, "deploy --yes").ends(3);
+    ran.says("release 2 was withdrawn; release 1 serves again, as before");
+    assert_eq!(account.outputs()["git_sha"], first.as_str());
+    account.run("smoke-test").ends(0);
+    account.run("deploy --yes").ends(0).says("release 3 is live");
+    account.assert_as_wanted();
+}
+
+#[test]
+fn new_routes_are_called_through_the_api_before_they_serve() {
+    /// The second route of a function whose code has never heard of it.
+    static MORE: &[Endpoint] = &[
+        ENDPOINTS[0],
+        ENDPOINTS[1],
+        ENDPOINTS[2],
+        get("/more", "root").answers(r#"{"message": "Hello, World!"}"#),
+    ];
+    let account = Account::deployed();
+    let world = World::of(&account);
+    world.set_endpoints(MORE);
+    world.run(&account, "deploy --yes").ends(0).says("release 2 is live");
+    let asked = world.requests();
+    let at = |name: &str| asked.iter().position(|request| request == name).unwrap();
+    let tested = asked.iter().filter(|name| *name == "apigateway:TestInvokeMethod").count();
+    assert_eq!(tested, MORE.len());
+    assert!(at("apigateway:TestInvokeMethod") < at("apigateway:UpdateStage"));
+    world.run(&account, "smoke-test").ends(0).says("GET /more");
+
+    // The definition alone is broken: the function may not be called by it.
+    static BROKEN: &[Endpoint] = &[ENDPOINTS[0], ENDPOINTS[1], ENDPOINTS[2]];
+    world.set_endpoints(BROKEN);
+    world.add(Unroutable);
+    let ran = world.run(&account, "deploy --yes").ends(5);
+    ran.says("request: GET /health through the new routes").says("status 500 instead of 200");
+    world.mend();
+    world.set_endpoints(MORE);
+    world.run(&account, "smoke-test").ends(0).says("GET /more");
+}
+
+/// What API Gateway answers when it can't call the function.
+struct Unroutable;
+
+impl crate::world::fault::Fault for Unroutable {
+    fn before(&mut self, request: &Request, _: Duration) -> Verdict {
+        if request.name != "apigateway:TestInvokeMethod" {
+            return Verdict::Pass;
+        }
+        let log = "Execution failed due to configuration error: Invalid permissions";
+        let said = json!({ "status": 500, "body": "{}", "log": log, "latency": 1 });
+        let (headers, body) = (Default::default(), said.to_string().into_bytes());
+        Verdict::Answer(Response { status: 200, headers, body })
+    }
+}
+
+#[test]
+fn a_canary_takes_its_share_and_then_all() {
+    let account = Account::deployed();
+    account.packages.change_commit("0123456789a");
+    let world = World::of(&account);
+    let ran = world.run(&account, "deploy --yes --canary 10% --bake 5m").ends(0);
+    ran.says("release 2 is live");
+    let asked = world.requests();
+    let count = |name: &str| asked.iter().filter(|request| *request == name).count();
+    assert_eq!(count("lambda:UpdateAlias"), 4); // two functions, twice
+    assert!(count("lambda:InvokeFunction") > 30, "{}", count("lambda:InvokeFunction"));
+    assert!(count("monitoring:GetMetricData") > 30);
+    account.assert_as_wanted();
+    account.run("deploy --canary 10%").ends(64).says("--bake");
+    account.run("deploy --canary 100% --bake 1m").ends(64).says("less than 100%");
+}
+
+/// CloudWatch tells of errors in the bake's fifth minute.
+struct Errors(usize);
+
+impl crate::world::fault::Fault for Errors {
+    fn after(&mut self, request: &Request, answer: &mut Response, _: Duration) -> Verdict {
+        if request.name == "monitoring:GetMetricData" {
+            self.0 += 1;
+            if self.0 > 20 {
+                // A map with a list of one result, whose values are a list of one number, in CBOR.
+                answer.body = [
+                    &b"\xa1\x71MetricDataResults\x81\xa2\x62Id\x63sum\x66Values\x81"[..],
+                    b"\xfb\x40\x08\x00\x00\x00\x00\x00\x00",
+                ]
+                .concat();
+            }
+        }
+        Verdict::Pass
+    }
+}
+
+#[test]
+fn a_canary_with_errors_is_withdrawn() {
+    let account = Account::deployed();
+    let first = account.packages.commit();
+    account.packages.change_commit("0123456789a");
+    let world = World::of(&account).with(Errors(0));
+    let ran = world.run(&account, "deploy --yes --canary 10% --bake 5m").ends(5);
+    let ran = ran.says("the canary did not do well: version 2 of ops-api-dev-");
+    ran.says("failed 3 times, says CloudWatch").says("release 1 serves again, as before");
+    assert_eq!(releases(&account), states(&[(2, "failed"), (1, "live")]));
+    assert_eq!(account.outputs()["git_sha"], first.as_str());
+    account.run("deploy --yes").ends(0).says("release 3 is live");
     account.assert_as_wanted();
 }
