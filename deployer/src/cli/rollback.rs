@@ -149,6 +149,13 @@ fn choose(records: &[Record], number: Option<u64>) -> Result<&Record> {
         bail!("no release is on record, so there is none to go back to");
     };
     let Some(number) = number else {
+        // A rollback that was broken off is finished by running it again.
+        if current.state == State::Unfinished
+            && let Some(again) = current.again
+            && let Some(begun) = history::of_origin(records, again)
+        {
+            return Ok(begun);
+        }
         return history::before(records, current).with_context(|| {
             let number = current.number;
             format!("release {number} serves, and no good one with older code is kept")

@@ -220,6 +220,11 @@ pub fn before<'a>(records: &'a [Record], current: &Record) -> Option<&'a Record>
     records.iter().filter(older).max_by_key(|record| (record.origin(), record.number))
 }
 
+/// The newest good release of this code.
+pub fn of_origin(records: &[Record], origin: u64) -> Option<&Record> {
+    records.iter().rfind(|record| record.state.is_good() && record.origin() == origin)
+}
+
 /// The one that served before another, whatever code that was: where to return to.
 pub fn served_before<'a>(records: &'a [Record], current: &Record) -> Option<&'a Record> {
     records.iter().rfind(|record| record.state.is_good() && record.number < current.number)

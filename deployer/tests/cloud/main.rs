@@ -8,6 +8,7 @@
 
 mod account;
 mod inventory;
+mod load;
 mod local;
 mod packages;
 mod proof;

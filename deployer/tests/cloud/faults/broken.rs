@@ -4,6 +4,7 @@
 use super::report::{Came, block_on, each, report};
 use crate::account::{Account, Ran};
 use crate::drift::change_everything;
+use crate::load::assert_callers_are_served;
 use crate::world::fault::{At, Break, EachOnce};
 use crate::world::{KILLED, World, is_write};
 use deployer::engine::Stop;
@@ -25,6 +26,10 @@ struct Journey {
 const DEPLOY: Journey = Journey { name: "deploy", before: Account::new, line: "deploy --yes -vv" };
 /// Of a stage that has drifted in everything, to other code and another commit.
 const UPDATE: Journey = Journey { name: "update", before: drifted, line: "deploy --yes -vv" };
+/// To other code and another commit, while callers call.
+const RELEASE: Journey = Journey { name: "release", before: changed, line: "deploy --yes -vv" };
+const ROLLBACK: Journey =
+    Journey { name: "rollback", before: released, line: "rollback --yes -vv" };
 const DESTROY: Journey = Journey { name: "destroy", before: deployed, line: "destroy --yes -vv" };
 
 fn deployed() -> Account {
@@ -38,6 +43,19 @@ fn drifted() -> Account {
     block_on(change_everything(&account));
     account.packages.change_commit("0123456789a");
     account.packages.change_code("root");
+    account
+}
+
+fn changed() -> Account {
+    let account = deployed();
+    account.packages.change_commit("0123456789a");
+    account.packages.change_code("root");
+    account
+}
+
+fn released() -> Account {
+    let account = changed();
+    World::of(&account).run(&account, "deploy --yes --quiet").ends(0);
     account
 }
 
@@ -71,10 +89,14 @@ impl Journey {
     /// Gives what is left in the end.
     fn finish(self, world: &World, account: &Account, wanted: &[String]) -> Vec<String> {
         world.mend();
+        if ["release", "rollback"].contains(&self.name) {
+            block_on(assert_callers_are_served(account));
+        }
         world.run(account, self.line).ends(0);
         assert_eq!(things(account), wanted);
         if self.name != "destroy" {
-            world.run(account, "plan --detailed-exitcode").ends(0);
+            let back = self.name == "rollback";
+            world.run(account, "plan --detailed-exitcode").ends(if back { 2 } else { 0 });
             world.run(account, "smoke-test").ends(0);
             world.run(account, "destroy --yes").ends(0);
         }
@@ -203,6 +225,16 @@ cases! {
     update_cut_off_before_it_is_heard: UPDATE.break_some CutBefore;
     update_cut_off_before_an_answer: UPDATE.break_each LoseAnswer;
     update_unavailable: UPDATE.break_some Unavailable;
+    release_killed_before_an_answer: RELEASE.break_each KillSent;
+    release_cut_off_before_an_answer: RELEASE.break_each LoseAnswer;
+    release_unavailable: RELEASE.break_each Unavailable;
+    release_credentials_expired: RELEASE.break_each Expire;
+    release_interrupted: RELEASE.break_each Interrupt;
+    rollback_killed_before_an_answer: ROLLBACK.break_each KillSent;
+    rollback_cut_off_before_an_answer: ROLLBACK.break_each LoseAnswer;
+    rollback_unavailable: ROLLBACK.break_each Unavailable;
+    rollback_credentials_expired: ROLLBACK.break_each Expire;
+    rollback_interrupted: ROLLBACK.break_each Interrupt;
     destroy_killed_before_an_answer: DESTROY.break_each KillSent;
     destroy_killed_after_an_answer: DESTROY.break_some KillAnswered;
     destroy_cut_off_before_it_is_heard: DESTROY.break_some CutBefore;
@@ -218,7 +250,7 @@ cases! {
 
 #[test]
 fn every_read_fails_once() {
-    for journey in [DEPLOY, UPDATE, DESTROY] {
+    for journey in [DEPLOY, UPDATE, RELEASE, ROLLBACK, DESTROY] {
         journey.break_every_read(Break::CutBefore);
         journey.break_every_read(Break::LoseAnswer);
         journey.break_every_read(Break::Unavailable);
