@@ -15,13 +15,16 @@
 //! 6. **Take the lease** ([`lease`]): one run at a time changes a stage. If somebody else had it since
 //!    4, the stage is read and planned anew.
 //! 7. **Carry out** ([`engine::Survey::carry_out`]): the same walk again, now writing. What serves
-//!    changes in one step, the stage's, once the new versions are proven ([`resources::Proof`]). Leftovers
-//!    go last. The [`engine::Report`] has every step in exactly one list.
+//!    changes in one step, the stage's, once the new versions are proven ([`resources::Proof`]) and on
+//!    record ([`resources::history`]). Leftovers go last. The [`engine::Report`] has every step in exactly
+//!    one list.
+//! 8. **Keep or return** ([`smoke`]): what serves now is called through the front door. It is kept, and
+//!    what no kept release needs is deleted; or what served before is put back.
 //!
 //! Every request on the way goes through [`retry`], at the pace of [`quota`].
 //!
-//! `plan` stops after 5; `destroy` begins at 4 with the listing alone; `smoke-test` ([`smoke`])
-//! checks from outside what `stack.rs` promises.
+//! `plan` stops after 5; `destroy` begins at 4 with the listing alone; `rollback` goes from 4 to 8 with
+//! a smaller graph, of an earlier release ([`stack::earlier`]).
 //!
 //! # What always holds, and what holds it
 //!

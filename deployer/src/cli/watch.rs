@@ -32,6 +32,23 @@ pub struct Watch {
 pub async fn keep_or_return(common: &Common, aws: &Aws, api: &ApiId, watch: Watch) -> Result<Exit> {
     let records = history::known(aws);
     let Some(record) = history::current(&records) else { return Ok(Exit::Done) };
+    match see(common, aws, api, record, watch).await {
+        Err(_) if aws.stop().asked() => {
+            let (number, verb) = (record.number, common.verb);
+            say(format!("stopped: release {number} is not finished; run {verb} again to finish"));
+            Ok(Exit::Interrupted)
+        }
+        result => result,
+    }
+}
+
+async fn see(
+    common: &Common,
+    aws: &Aws,
+    api: &ApiId,
+    record: &Record,
+    watch: Watch,
+) -> Result<Exit> {
     if !watch.no_smoke && record.state == State::Unfinished {
         let began = Instant::now();
         let verdicts = smoke(common, aws, api, record, watch).await?;

@@ -5,6 +5,7 @@ use super::{Aws, Permission, Value, rest_api};
 use crate::contract::Endpoint;
 use crate::env::ALIAS_VARIABLE;
 use crate::release::Release;
+use crate::retry::until;
 use anyhow::{Result, bail};
 use aws_sdk_lambda::types::LogType;
 use aws_smithy_types::Blob;
@@ -14,6 +15,11 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
+use tokio::time::Instant; // stands still and jumps in tests
+
+/// How long API Gateway may take to hear of a permission that it was given.
+const HEARD: Duration = Duration::from_secs(30);
 
 /// What must be true of a release before it serves.
 #[derive(Clone, Debug)]
@@ -108,10 +114,16 @@ impl Proof {
             async move { Permission::for_version(name, version, source).ensure(cx).await }
         });
         join_all(allowed).await.into_iter().collect::<Result<()>>()?;
+        let since = Instant::now();
         let calls = self.endpoints.iter().filter_map(|endpoint| {
             let version = versions.get(endpoint.function)?;
             let resource = resources.get(endpoint.path).map_or("", String::as_str);
-            Some(self.call_route(cx, (api, resource), endpoint, version))
+            Some(until("API Gateway to hear that it may call", HEARD * 2, async move || {
+                let objection = self.call_route(cx, (api, resource), endpoint, version).await?;
+                let unheard = |o: &Objection| o.log.contains("Invalid permissions");
+                let waits = objection.as_ref().is_some_and(unheard) && since.elapsed() < HEARD;
+                Ok((!waits).then_some(objection))
+            }))
         });
         all(join_all(calls).await)
     }
