@@ -114,18 +114,29 @@ impl Proof {
             async move { Permission::for_version(name, version, source).ensure(cx).await }
         });
         join_all(allowed).await.into_iter().collect::<Result<()>>()?;
-        let since = Instant::now();
         let calls = self.endpoints.iter().filter_map(|endpoint| {
             let version = versions.get(endpoint.function)?;
             let resource = resources.get(endpoint.path).map_or("", String::as_str);
-            Some(until("API Gateway to hear that it may call", HEARD * 2, async move || {
-                let objection = self.call_route(cx, (api, resource), endpoint, version).await?;
-                let unheard = |o: &Objection| o.log.contains("Invalid permissions");
-                let waits = objection.as_ref().is_some_and(unheard) && since.elapsed() < HEARD;
-                Ok((!waits).then_some(objection))
-            }))
+            Some(self.call_route_once_allowed(cx, (api, resource), endpoint, version))
         });
         all(join_all(calls).await)
+    }
+
+    async fn call_route_once_allowed(
+        &self,
+        cx: &Aws,
+        route: (&str, &str),
+        endpoint: &Endpoint,
+        version: &str,
+    ) -> Result<Option<Objection>> {
+        let since = Instant::now();
+        until("API Gateway to hear that it may call", HEARD * 2, async || {
+            let objection = self.call_route(cx, route, endpoint, version).await?;
+            let unheard = |o: &Objection| o.log.contains("Invalid permissions");
+            let waits = objection.as_ref().is_some_and(unheard) && since.elapsed() < HEARD;
+            Ok((!waits).then_some(objection))
+        })
+        .await
     }
 
     async fn call_route(
