@@ -33,6 +33,7 @@ def application(record):
     from plugin import (  # noqa: F401
         aliases,
         api_keys,
+        buckets,
         cbor,
         deployments,
         front,

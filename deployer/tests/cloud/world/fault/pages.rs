@@ -36,7 +36,7 @@ fn paging(op: &str) -> Option<(&'static str, &'static str, &'static str)> {
 impl Fault for PagesOfOne {
     /// The local cloud can do this by itself.
     fn rewrite(&self, request: &Request, sent: &mut HttpRequest) {
-        if request.name == "s3:ListObjectVersions" {
+        if ["s3:ListObjectVersions", "s3:ListObjects"].contains(&request.name.as_str()) {
             let uri = format!("{}&max-keys=1", sent.uri());
             sent.set_uri(uri).unwrap();
         }
