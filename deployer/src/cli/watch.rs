@@ -109,7 +109,7 @@ async fn keep(common: &Common, aws: &Aws, api: &ApiId, record: Record) -> Result
                 bail!(Stopped);
             }
             explain::print(&error.context("deleting what no kept release needs"), common);
-            say(format!("release {number} serves; run {} again to clean up", common.verb));
+            say(format!("release {number} serves; run {} again to finish", common.verb));
             return Ok(Exit::PartlyDone);
         }
     }
