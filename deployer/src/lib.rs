@@ -51,6 +51,7 @@ pub mod contract;
 pub mod engine;
 pub mod env;
 mod failure;
+pub mod git;
 pub mod http;
 pub mod lease;
 pub mod quota;
