@@ -24,7 +24,8 @@
 //! Every request on the way goes through [`retry`], at the pace of [`quota`].
 //!
 //! `plan` stops after 5; `destroy` begins at 4 with the listing alone; `rollback` goes from 4 to 8 with
-//! a smaller graph, of an earlier release ([`stack::earlier`]).
+//! a smaller graph, of an earlier release ([`stack::earlier`]). `verify` ([`rebuild`]) makes the packages
+//! of what serves anew, and compares.
 //!
 //! # What always holds, and what holds it
 //!
@@ -55,6 +56,7 @@ pub mod git;
 pub mod http;
 pub mod lease;
 pub mod quota;
+pub mod rebuild;
 pub mod release;
 pub mod resources;
 pub mod retry;
