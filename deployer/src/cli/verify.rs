@@ -21,8 +21,10 @@ use std::path::PathBuf;
 pub const EXAMPLES: &str = "\
 The commit is checked out below target/verify and packaged there. Of each function, the zip that
 comes of it, the one that serves and the one on record must be the same, bit for bit; and SSM, the
-record and the API itself must name that commit. Takes minutes the first time, later seconds.
-Whether routes and settings are as wanted, `status` tells.
+record and the API itself must name that commit. Routes and settings are the business of `status`.
+
+The first time takes minutes, later ones half a minute. The version of Rust must be the one that
+made the packages: `cargo +VERSION xtask verify` takes another.
 
 Exit code 0 when all of it is the same, 5 when anything differs, 1 when it can't be told.
 
