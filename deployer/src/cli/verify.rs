@@ -224,24 +224,30 @@ fn tell(common: &Common, url: &str, record: &Record, code: &[Row], commit: &Row)
             false => {
                 let different = rows().filter(|row| !row.is_same()).map(|row| &*row.name);
                 let different = different.collect::<Vec<_>>().join(", ");
-                paint(BAD, format!("commit {git_sha} is not what serves {url}: see {different}"))
+                let packaged = commit.by(REBUILT);
+                paint(BAD, format!("commit {packaged} is not what serves {url}: see {different}"))
             }
         });
     }
     if !verified {
-        advise(common, record, code);
+        advise(common, record, code, commit);
     }
     if verified { Exit::Done } else { Exit::SmokeTestFailed }
 }
 
 /// Why that may be.
-fn advise(common: &Common, record: &Record, code: &[Row]) {
+fn advise(common: &Common, record: &Record, code: &[Row], commit: &Row) {
+    let [packaged, recorded] = [REBUILT, RECORD].map(|witness| commit.by(witness));
     let changed = code.iter().any(|row| row.by(SERVES) != row.by(RECORD));
     let (cause, next) = match record.state.is_good() {
         false => {
             let (_, what) = standing(record.state, true);
             (format!("release {} is {what}", record.number), common.command("releases"))
         }
+        true if packaged != recorded && commit.by(PARAMETER) == recorded => (
+            format!("{recorded} was deployed, and the packages are of {packaged}"),
+            format!("git log {packaged}...{recorded}, for what that makes of a difference"),
+        ),
         true if code.iter().all(Row::is_same) => (
             "a parameter, a record or a setting was changed by hand".to_owned(),
             common.command("plan"),

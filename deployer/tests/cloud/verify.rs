@@ -63,6 +63,12 @@ async fn other_code_is_found_wherever_it_is() {
         .says("see health\n")
         .says("--rebuilt DIR");
 
+    // Of another commit with the same code.
+    let others_commit = Packages::of_this_checkout();
+    others_commit.change_commit("fedcba98765");
+    let ran = account.run(&verify(&others_commit)).ends(5).says("see commit\n");
+    ran.says("commit fedcba98765 is not what serves").says("the packages are of fedcba98765");
+
     // Put by hand, beside the deployer.
     let aws = account.aws().await;
     let function = aws.env.function("health");
