@@ -10,8 +10,8 @@ STAGE ?= dev
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help local package plan deploy destroy smoke-test rollback releases status outputs graph test \
-	faults lint fmt clean tf-backend init ssm-put
+.PHONY: help local package plan deploy destroy smoke-test rollback releases verify status outputs graph \
+	test faults lint fmt clean tf-backend init ssm-put
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ rollback: ## put an earlier release back (ARGS="--to 7")
 
 releases: ## which releases can be gone back to
 	cargo xtask releases $(ARGS)
+
+verify: ## rebuild the commit that is deployed, and compare it with what serves
+	cargo xtask verify $(ARGS)
 
 status: ## what is live, since when, drifted or not
 	cargo xtask status $(ARGS)

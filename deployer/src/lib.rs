@@ -24,7 +24,8 @@
 //! Every request on the way goes through [`retry`], at the pace of [`quota`].
 //!
 //! `plan` stops after 5; `destroy` begins at 4 with the listing alone; `rollback` goes from 4 to 8 with
-//! a smaller graph, of an earlier release ([`stack::earlier`]).
+//! a smaller graph, of an earlier release ([`stack::earlier`]). `verify` ([`rebuild`]) makes the packages
+//! of what serves anew, and compares.
 //!
 //! # What always holds, and what holds it
 //!
@@ -51,9 +52,11 @@ pub mod contract;
 pub mod engine;
 pub mod env;
 mod failure;
+pub mod git;
 pub mod http;
 pub mod lease;
 pub mod quota;
+pub mod rebuild;
 pub mod release;
 pub mod resources;
 pub mod retry;

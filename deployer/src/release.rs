@@ -75,6 +75,21 @@ impl Release {
         read(dir, functions).map_err(|error| error.context(Unpackaged))
     }
 
+    /// The same of all packages that the manifest tells of.
+    ///
+    /// # Errors
+    /// Says what is missing or differs, and how to make it anew.
+    pub fn load_whole(dir: &Path) -> Result<Self> {
+        let names = manifest(dir).map(|manifest| manifest.packages.into_iter().map(|p| p.name));
+        let names: Vec<_> = names.map_err(|error| error.context(Unpackaged))?.collect();
+        Self::load(dir, names.iter().map(String::as_str))
+    }
+
+    /// The functions of which it has packages.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        self.packages.keys().map(String::as_str)
+    }
+
     pub fn package(&self, function: &str) -> Package {
         self.packages.get(function).cloned().unwrap_or_default()
     }
@@ -96,7 +111,7 @@ impl std::fmt::Display for Unpackaged {
     }
 }
 
-fn read<'a>(dir: &Path, functions: impl IntoIterator<Item = &'a str>) -> Result<Release> {
+fn manifest(dir: &Path) -> Result<Manifest> {
     let path = dir.join("manifest.json");
     let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => anyhow!("there is no {}", path.display()),
@@ -121,13 +136,18 @@ fn read<'a>(dir: &Path, functions: impl IntoIterator<Item = &'a str>) -> Result<
     if !["x86_64", "arm64"].contains(&manifest.arch.as_str()) {
         bail!("{}: Lambda has no architecture {:?}", path.display(), manifest.arch);
     }
+    Ok(manifest)
+}
+
+fn read<'a>(dir: &Path, functions: impl IntoIterator<Item = &'a str>) -> Result<Release> {
+    let manifest = manifest(dir)?;
     let mut packages = BTreeMap::new();
     for function in functions {
         let entry = manifest.packages.iter().find(|entry| entry.name == function);
         let Some(entry) = entry else {
             bail!(
                 "the stack has function {function:?} and {} has no package of it",
-                path.display()
+                dir.join("manifest.json").display()
             );
         };
         packages.insert(function.to_owned(), package(dir, entry)?);

@@ -115,6 +115,7 @@ fn help_of_every_verb() {
         "deploy",
         "destroy",
         "smoke-test",
+        "verify",
         "status",
         "outputs",
         "key",

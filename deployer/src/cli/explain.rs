@@ -7,6 +7,7 @@ use crate::aws::{Failure, NoRegion};
 use crate::engine::{Failures, Foreign, Interrupted, Stopped};
 use crate::http::WrongClock;
 use crate::lease::Held;
+use crate::rebuild::CannotTell;
 use crate::release::Unpackaged;
 use crate::resources::{Disproved, Withdrawn};
 use crate::retry::Unfinished;
@@ -131,6 +132,9 @@ fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (String,
     }
     if error.is::<NotDeployed>() {
         return owned("", &common.command("deploy"));
+    }
+    if let Some(CannotTell { next, .. }) = error.chain().find_map(|cause| cause.downcast_ref()) {
+        return owned("", next);
     }
     let has = |found: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(found);
     if has(|cause| cause.is::<NoRegion>()) {

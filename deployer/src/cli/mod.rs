@@ -18,6 +18,7 @@ mod screen;
 pub mod show_plan;
 mod smoke_test;
 mod status;
+mod verify;
 mod watch;
 
 pub use screen::{Said, overheard};
@@ -186,6 +187,9 @@ enum Verb {
     /// List the releases that can be gone back to, and what became of the others
     #[command(after_help = releases::EXAMPLES)]
     Releases,
+    /// Rebuild the commit that is deployed, and see that it is what serves
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::Args),
     /// Say what is live, since when, and whether it has drifted
     #[command(after_help = status::EXAMPLES)]
     Status,
@@ -213,6 +217,7 @@ impl Verb {
             Self::SmokeTest(_) => "smoke-test",
             Self::Rollback(_) => "rollback",
             Self::Releases => "releases",
+            Self::Verify(_) => "verify",
             Self::Status => "status",
             Self::Outputs => "outputs",
             Self::Key(key::Verb::Show) => "key show",
@@ -244,6 +249,7 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         Verb::SmokeTest(args) => smoke_test::run(common, args).await,
         Verb::Rollback(args) => rollback::run(common, args).await,
         Verb::Releases => releases::run(common).await,
+        Verb::Verify(args) => verify::run(common, args).await,
         Verb::Status => status::run(common).await,
         Verb::Outputs => outputs::run(common).await,
         Verb::Key(key::Verb::Show) => key::show(common).await,

@@ -4,6 +4,7 @@ use super::run::connect;
 use super::screen::{BAD, BOLD, CHANGED, DIM, GOOD, paint, result};
 use super::{Common, Exit};
 use crate::resources::history::{self, Record, State};
+use anstyle::Style;
 use anyhow::Result;
 use std::collections::BTreeMap;
 
@@ -44,14 +45,7 @@ pub async fn run(common: &Common) -> Result<Exit> {
         result(format!("stage {} has no releases on record", common.stage));
     }
     for record in records.iter().rev() {
-        let (style, what) = match (record.state, Some(record.number) == current) {
-            (State::Live | State::Passed, true) => (GOOD, "live"),
-            (State::Live | State::Passed, false) => (DIM, "kept"),
-            (State::Unfinished, true) => (CHANGED, "unfinished: deploy again, or roll back"),
-            (State::Unfinished, false) => (DIM, "overtaken"),
-            (State::Returning, _) => (CHANGED, "being withdrawn: deploy again to end it"),
-            (State::Failed, _) => (BAD, "withdrawn"),
-        };
+        let (style, what) = standing(record.state, Some(record.number) == current);
         let Record { number, time, who, version, git_sha, .. } = record;
         result(format!(
             "{} {}  {}  {version} {git_sha}  {}",
@@ -70,6 +64,18 @@ pub async fn run(common: &Common) -> Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// How a release stands, and what is to be done; `current` is whether none came after it.
+pub fn standing(state: State, current: bool) -> (Style, &'static str) {
+    match (state, current) {
+        (State::Live | State::Passed, true) => (GOOD, "live"),
+        (State::Live | State::Passed, false) => (DIM, "kept"),
+        (State::Unfinished, true) => (CHANGED, "unfinished: deploy again, or roll back"),
+        (State::Unfinished, false) => (DIM, "overtaken"),
+        (State::Returning, _) => (CHANGED, "being withdrawn: deploy again to end it"),
+        (State::Failed, _) => (BAD, "withdrawn"),
+    }
 }
 
 /// Anybody who may write the bucket may have written it.

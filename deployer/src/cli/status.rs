@@ -1,15 +1,19 @@
 //! `deployer status`: what is live.
 
 use super::outputs::Outputs;
+use super::releases::{shown, standing, utc};
 use super::run::{Surveyed, connect, deployed, survey};
-use super::screen::{CHANGED, DIM, GOOD, paint, result, time};
+use super::screen::{CHANGED, DIM, GOOD, count, paint, result, time};
 use super::{Common, Exit, show_plan};
+use crate::git::{self, Checkout, Place};
+use crate::resources::history::{self, Record};
 use anyhow::Result;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub const EXAMPLES: &str = "\
 Drift is any difference between what is live and what the stack of this deployer makes of the
 version, commit and code that are live: a change by hand, or a newer stack.rs. No packages needed.
+In a checkout of the sources it also says how many commits of it are not live yet.
 
 Examples:
   deployer status
@@ -26,15 +30,28 @@ pub async fn run(common: &Common) -> Result<Exit> {
     };
     let Surveyed { plan, .. } = survey(common, &aws, &deployed.release).await?;
     let outputs = Outputs::new(&aws, &deployed.api, &deployed.release);
-    let since = UNIX_EPOCH + Duration::from_secs(deployed.since.max(0).unsigned_abs());
+    // The survey has read them.
+    let records = history::known(&aws);
+    let record = history::current(&records);
+    let began = record.filter(|record| record.state.is_good()).map(|record| record.time);
+    let deployed_since = began.unwrap_or(deployed.since);
+    let place = place(&outputs.git_sha);
+    let since = UNIX_EPOCH + Duration::from_secs(deployed_since.max(0).unsigned_abs());
     let age = SystemTime::now().duration_since(since).unwrap_or_default();
     if common.json {
         let status = serde_json::json!({
             "deployed": true,
             "version": outputs.version,
             "git_sha": outputs.git_sha,
-            "since": deployed.since,
+            "since": deployed_since,
             "url": outputs.url,
+            "release": record.map(|Record { number, state, time, who, .. }| serde_json::json!({
+                "number": number, "state": state, "time": time, "who": who,
+            })),
+            "behind": match place {
+                Some(Place::Behind(commits)) => Some(commits),
+                _ => None,
+            },
             "drift": !plan.is_empty(),
             "differences": plan.steps.iter().filter(|s| s.action != crate::engine::Action::Keep)
                 .collect::<Vec<_>>(),
@@ -43,7 +60,11 @@ pub async fn run(common: &Common) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     result(format!("version  {} (commit {})", outputs.version, outputs.git_sha));
+    result(format!("release  {}", record.map_or("none on record".to_owned(), release)));
     result(format!("live     for {}", long_time(age)));
+    if let Some(place) = place {
+        result(format!("behind   {}", behind(place, &outputs.git_sha)));
+    }
     result(format!("url      {}", outputs.url));
     if plan.is_empty() {
         result(format!("drift    {}", paint(GOOD, "none")));
@@ -53,6 +74,42 @@ pub async fn run(common: &Common) -> Result<Exit> {
         result(paint(DIM, "\ndeploy again to mend it"));
     }
     Ok(Exit::Done)
+}
+
+/// `7, since 2026-11-24 18:05 UTC, by user/me on laptop`.
+fn release(record: &Record) -> String {
+    let Record { number, time, who, state, again, .. } = record;
+    let again = again.map(|again| format!(" ({again} again)")).unwrap_or_default();
+    let text = format!("{number}{again}, since {}, by {}", utc(*time), shown(who));
+    if state.is_good() {
+        return text;
+    }
+    let (style, what) = standing(*state, true);
+    format!("{text}; {}", paint(style, what))
+}
+
+/// Where what is live is, seen from the checkout around the current directory; none without one.
+fn place(git_sha: &str) -> Option<Place> {
+    let checkout = Checkout::here().ok()?;
+    Some(git::parse(git_sha).map_or(Place::Unknown, |(digits, _)| checkout.place(digits)))
+}
+
+fn behind(place: Place, git_sha: &str) -> String {
+    let (digits, dirty) = git::parse(git_sha).unwrap_or_default();
+    let commits = |number: u64| count(usize::try_from(number).unwrap_or(usize::MAX), "commit");
+    let text = match place {
+        Place::Behind(0) => "nothing: it is what is checked out here".to_owned(),
+        Place::Behind(number) => format!("{} (git log {digits}..HEAD)", commits(number)),
+        Place::Ahead(number) => {
+            format!("nothing: it is {} ahead of this checkout", commits(number))
+        }
+        Place::Apart => format!("not in this checkout's history (git log HEAD..{digits})"),
+        Place::Unknown => return "unknown here; git fetch".to_owned(),
+    };
+    match dirty {
+        true => format!("{text}; it was packaged with changes that nobody committed"),
+        false => text,
+    }
 }
 
 fn long_time(age: Duration) -> String {

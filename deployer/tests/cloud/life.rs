@@ -1,6 +1,9 @@
 //! The ordinary life of a stage: deployed, looked at, deployed again, one beside another.
 
-use crate::account::{Account, REGION};
+use crate::account::{Account, REGION, Ran};
+use crate::checkout::Checkout;
+use crate::local::local;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_first_deploy_makes_one_of_everything_and_answers() {
@@ -75,6 +78,56 @@ fn status_says_what_is_live_and_that_nothing_drifted() {
     let status = account.run("status --json").ends(0).json();
     assert_eq!((&status["drift"], &status["deployed"]), (&false.into(), &true.into()));
     assert_eq!(status["git_sha"], commit.as_str());
+    assert_eq!(
+        (&status["release"]["number"], &status["release"]["state"]),
+        (&1.into(), &"live".into())
+    );
+    assert_eq!(status["release"]["time"], status["since"]);
+}
+
+#[test]
+fn status_says_how_far_what_is_live_is_behind_the_checkout() {
+    let (account, checkout) = (Account::new(), Checkout::new());
+    let [first, second] = [checkout.commit("a"), checkout.commit("b")];
+    let deployed = |git_sha: &str| {
+        account.packages.change_commit(git_sha);
+        account.run("deploy --yes").ends(0);
+    };
+    let status = |line: &str| {
+        let mut command = account.command(&local().endpoint, line);
+        Ran::of(checkout.around(&mut command)).ends(0)
+    };
+    deployed(&first);
+    let said = status("status").says(&format!("behind   1 commit (git log {first}..HEAD)"));
+    said.says("release  1, since 20").says(" UTC, by ").says("live     for ");
+    assert_eq!(status("status --json").json()["behind"], 1);
+
+    deployed(&format!("{second}-dirty"));
+    status("status").says("behind   nothing: it is what is checked out here; it was packaged with");
+    assert_eq!(status("status --json").json()["behind"], 0);
+
+    checkout.git("checkout --quiet HEAD^");
+    status("status").says("behind   nothing: it is 1 commit ahead of this checkout");
+    checkout.commit("c");
+    status("status").says("behind   not in this checkout's history (git log HEAD..");
+    deployed("0123456789a");
+    status("status").says("behind   unknown here; git fetch");
+    assert_eq!(status("status --json").json()["behind"], Value::Null);
+    let outside = Ran::of(&mut account.command(&local().endpoint, "status")).ends(0);
+    assert!(!outside.out.contains("behind"), "{}", outside.out);
+}
+
+#[tokio::test]
+async fn status_says_what_became_of_a_release_that_does_not_serve_well() {
+    let account = Account::deployed();
+    for (state, says) in [
+        ("unfinished", "unfinished: deploy again, or roll back"),
+        ("returning", "being withdrawn: deploy again to end it"),
+    ] {
+        account.edit_record(|record| record["state"] = json!(state)).await;
+        account.run("status").ends(0).says("release  1, since 20").says(says);
+        assert_eq!(account.run("status --json").json()["release"]["state"], state);
+    }
 }
 
 #[test]

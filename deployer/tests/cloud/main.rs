@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod account;
+mod checkout;
 mod inventory;
 mod load;
 mod local;
@@ -26,3 +27,4 @@ mod rollback;
 mod saved_plan;
 mod secrets;
 mod smoke;
+mod verify;
