@@ -231,13 +231,13 @@ cases! {
     update_unavailable: UPDATE.break_some Unavailable;
     release_killed_before_an_answer: RELEASE.break_each KillSent;
     release_cut_off_before_an_answer: RELEASE.break_each LoseAnswer;
-    release_unavailable: RELEASE.break_each Unavailable;
-    release_credentials_expired: RELEASE.break_each Expire;
+    release_unavailable: RELEASE.break_some Unavailable;
+    release_credentials_expired: RELEASE.break_some Expire;
     release_interrupted: RELEASE.break_each Interrupt;
     rollback_killed_before_an_answer: ROLLBACK.break_each KillSent;
     rollback_cut_off_before_an_answer: ROLLBACK.break_each LoseAnswer;
-    rollback_unavailable: ROLLBACK.break_each Unavailable;
-    rollback_credentials_expired: ROLLBACK.break_each Expire;
+    rollback_unavailable: ROLLBACK.break_some Unavailable;
+    rollback_credentials_expired: ROLLBACK.break_some Expire;
     rollback_interrupted: ROLLBACK.break_each Interrupt;
     destroy_killed_before_an_answer: DESTROY.break_each KillSent;
     destroy_killed_after_an_answer: DESTROY.break_some KillAnswered;
