@@ -142,6 +142,10 @@ fn usage_errors_exit_with_64_and_suggest() {
         "smoke-test --timeout soon",
         "completions cmd",
         "destroy plan.json",
+        "deploy --canary 10%",
+        "deploy --canary 100% --bake 5m",
+        "deploy --canary 10% --bake 5w",
+        "rollback --to the-last-one",
     ]));
 }
 
