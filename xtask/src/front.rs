@@ -46,15 +46,22 @@ pub const VERBS: [Verb; 13] = [
     verb("completions", "Print the deployer's shell completions", false, false),
 ];
 
+/// The deployer's flags that may stand before its verb and have a value.
+const VALUED: [&str; 5] = ["--stage", "--region", "--profile", "--packages", "--color"];
+
 /// The verb, if `arguments` are for the deployer: they start with its verb, or with flags of its own before one.
 pub fn verb_of(arguments: &[OsString]) -> Option<&'static Verb> {
-    let first = arguments.first()?.to_string_lossy();
-    let candidates = match &*first {
-        "-h" | "--help" => return None,
-        flag if flag.starts_with('-') => arguments,
-        _ => &arguments[..1],
+    let mut arguments = arguments.iter();
+    let first = loop {
+        let argument = arguments.next()?.to_string_lossy();
+        match &*argument {
+            "-h" | "--help" => return None,
+            flag if VALUED.contains(&flag) => drop(arguments.next()),
+            flag if flag.starts_with('-') => {}
+            _ => break argument,
+        }
     };
-    candidates.iter().find_map(|argument| VERBS.iter().find(|verb| argument == verb.name))
+    VERBS.iter().find(|verb| first == verb.name)
 }
 
 /// Prepares for `verb`, then replaces this process by the deployer: its streams, signals and exit code are the caller's.
@@ -114,6 +121,8 @@ mod tests {
         assert_eq!(found("deploy"), Some("deploy"));
         assert_eq!(found("deploy --help"), Some("deploy"));
         assert_eq!(found("--local plan"), Some("plan"));
+        assert_eq!(found("--stage status deploy"), Some("deploy"));
+        assert_eq!(found("--stage=status deploy"), Some("deploy"));
         assert_eq!(found("--stage prod -v outputs --json"), Some("outputs"));
     }
 
