@@ -109,6 +109,8 @@ pub struct Aws {
     pub deleted_log_groups: Mutex<BTreeSet<String>>,
     /// Whether something was made that only lists tell of, and no list has told of it yet.
     pub unlisted: AtomicBool,
+    /// Whether this run has put a release on record, and so begun to move it in.
+    pub begun: AtomicBool,
     /// The releases on record, as they were read or written last.
     pub records: Mutex<Vec<Record>>,
     /// What allows this run to change the stage, once it has it.
@@ -164,6 +166,7 @@ impl Aws {
             secrets,
             deleted_log_groups: Mutex::default(),
             unlisted: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
             records: Mutex::default(),
             lease: OnceLock::new(),
             pacer,

@@ -101,6 +101,13 @@ impl Release {
     }
 }
 
+/// Whether it may be a version or a commit. They end up in SSM, in the functions' environment, in answers
+/// and on terminals.
+pub fn is_plain(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
+    !text.is_empty() && text.len() <= 64 && text.chars().all(plain)
+}
+
 /// The packages aren't there, or aren't what the manifest says.
 #[derive(Debug)]
 pub struct Unpackaged;
@@ -126,10 +133,8 @@ fn manifest(dir: &Path) -> Result<Manifest> {
             manifest.format_version
         );
     }
-    // They end up in SSM, in the functions' environment and in answers.
-    let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
     for (what, value) in [("version", &manifest.version), ("git_sha", &manifest.git_sha)] {
-        if value.is_empty() || value.len() > 64 || !value.chars().all(plain) {
+        if !is_plain(value) {
             bail!("{}: {what} {value:?} is not one", path.display());
         }
     }

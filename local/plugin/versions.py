@@ -2,6 +2,7 @@
 
 import json
 
+from ministack.core.responses import AccountRegionScopedDict
 from ministack.core.responses import error_response_json as refuse
 from ministack.services import lambda_svc
 
@@ -10,6 +11,20 @@ from plugin.policies import drop_policy
 
 # What of a function's configuration is no part of what a version publishes.
 PASSING = {"RevisionId", "LastModified"}
+
+
+# By the name of a function that was deleted: the number of its next version.
+_next = AccountRegionScopedDict()
+
+
+@around(lambda_svc, "_create_function")
+def create_function(create, data):
+    """Numbers are never used again, not even for a function that was deleted and made anew."""
+    name = data.get("FunctionName")
+    answer = create(data)
+    if answer[0] == 201 and name in _next and name in lambda_svc._functions:
+        lambda_svc._functions[name]["next_version"] = _next.pop(name)
+    return answer
 
 
 @around(lambda_svc, "_publish_version")
@@ -44,7 +59,10 @@ def delete_function(delete, name, query, path_qualifier=None):
     if name in lambda_svc._functions and qualifier == "$LATEST":
         message = "$LATEST version cannot be deleted without deleting the function."
         return refuse("InvalidParameterValueException", message, 400)
+    following = lambda_svc._functions.get(name, {}).get("next_version", 1)
     answer = delete(name, query, path_qualifier)
+    if answer[0] == 204 and not qualifier:
+        _next[name] = following
     if answer[0] == 204 and qualifier:
         drop_policy(name, qualifier)
     return answer

@@ -13,8 +13,9 @@ use crate::aws::Aws;
 use crate::engine::{Action, Plan, Report, Silent, Step, Stopped, survey_owned};
 use crate::lease;
 use crate::release::Release;
+use crate::resources::history;
 use crate::resources::{Canary, LISTED, kinds, needed};
-use crate::retry::{Unfinished, until};
+use crate::retry::until;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,8 @@ struct Deploy<'a> {
     aws: &'a Aws,
     release: &'a Release,
     watch: Watch,
+    /// Whether this run has changed something already.
+    changed: bool,
     saved: Option<(Plan, &'a Path)>,
     /// Without the time that a person has taken to think.
     started: Instant,
@@ -83,8 +86,15 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         bail!(explain::NobodyToAsk);
     }
     let aws = connect(common).await?;
-    let mut deploy =
-        Deploy { common, aws: &aws, release: &release, watch: args.watch, saved, started };
+    let mut deploy = Deploy {
+        common,
+        aws: &aws,
+        release: &release,
+        watch: args.watch,
+        changed: false,
+        saved,
+        started,
+    };
     let seen = look_at_lease(common, &aws).await?;
     let surveyed = survey(common, &aws, &release).await?;
     if let Some(ended) = deploy.agree(&surveyed).await? {
@@ -107,7 +117,8 @@ impl Deploy<'_> {
     async fn agree(&mut self, surveyed: &Surveyed) -> Result<Option<Exit>> {
         let (common, plan) = (self.common, &surveyed.plan);
         if let Some((saved, file)) = &self.saved {
-            check_same(saved, plan, file).context(Preflight)?;
+            let same = check_same(saved, plan, file);
+            if self.changed { same? } else { same.context(Preflight)? }
         }
         let summary = show_plan::summary(plan);
         if plan.is_empty() {
@@ -138,8 +149,8 @@ impl Deploy<'_> {
         match answer.unwrap_or_default().to_lowercase().as_str() {
             "y" | "yes" => Ok(None),
             _ => {
-                say("nothing was changed");
-                Ok(Some(Exit::Preflight))
+                say(if self.changed { "nothing more was changed" } else { "nothing was changed" });
+                Ok(Some(if self.changed { Exit::PartlyDone } else { Exit::Preflight }))
             }
         }
     }
@@ -147,10 +158,14 @@ impl Deploy<'_> {
     /// With the lease in hand. What was agreed to is done only if it is still what must be done.
     async fn carry_out(&mut self, undisturbed: bool, agreed: Surveyed) -> Result<Exit> {
         let (common, aws) = (self.common, self.aws);
+        if !undisturbed {
+            history::read(aws).await?;
+        }
         let returned = match agreed.api.output() {
             Some(api) => watch::end_return(common, aws, &api).await?,
             None => false,
         };
+        self.changed |= returned;
         let surveyed = match undisturbed && !returned {
             true => agreed,
             false => {
@@ -168,10 +183,8 @@ impl Deploy<'_> {
         let api = surveyed.api.output();
         if !report.complete() {
             let exit = tell(&report, common, "deploy");
-            if let Some(api) = api.filter(|_| watch::is_half_moved(aws, &report)) {
-                watch::go_back(common, aws, &api, &watch::cause(&report)).await?;
-            }
-            return Ok(exit);
+            let Some(api) = api else { return Ok(exit) };
+            return watch::clean_up(common, aws, &api, (&report, self.watch), exit).await;
         }
         match listed {
             Err(_) if aws.stop().asked() => {} // all is done, and somebody is in a hurry
@@ -187,23 +200,20 @@ impl Deploy<'_> {
                 return Ok(exit);
             }
         }
-        self.delete_freed(&surveyed).await?;
+        let exit = self.delete_freed(&surveyed).await?;
         self.finish(&surveyed);
-        Ok(Exit::Done)
+        Ok(exit)
     }
 
     /// Deletes what was only kept for a release that is kept no longer.
-    async fn delete_freed(&self, surveyed: &Surveyed) -> Result<()> {
+    async fn delete_freed(&self, surveyed: &Surveyed) -> Result<Exit> {
         let (common, aws) = (self.common, self.aws);
         if surveyed.spared.iter().all(|(kind, name)| needed(aws, kind, name)) {
-            return Ok(());
+            return Ok(Exit::Done);
         }
         let again = survey(common, aws, self.release).await?;
         let report = carry_out(common, aws, &again.survey, &again.plan).await;
-        match report.complete() {
-            true => Ok(()),
-            false => bail!(Unfinished("what no kept release needs is not all gone".to_owned())),
-        }
+        Ok(if report.complete() { Exit::Done } else { tell(&report, common, "deploy") })
     }
 
     fn finish(&self, surveyed: &Surveyed) {

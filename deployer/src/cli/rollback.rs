@@ -21,8 +21,8 @@ use std::time::Instant;
 pub const EXAMPLES: &str = "\
 Code, configuration and routes are those of the earlier release, by one flip: its versions and the
 deployment of its routes have been kept. They are called before anything moves, as in a deploy, and
-watched afterwards. Without --to it is the newest good release with older code; so rolling back
-twice goes further back. The next deploy goes forward again.
+watched afterwards. Without --to it is the release that served before; rolling back again goes
+further back. The next deploy goes forward again.
 
 Examples:
   deployer rollback                       to the release before
@@ -60,6 +60,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let summary = show_plan::summary(plan);
     if plan.is_empty() {
         say(format!("nothing to do: release {} serves", to.number));
+        deploy::finish(common, &Outputs::new(&aws, found.api.as_str(), &to.release()));
         return Ok(Exit::Done);
     }
     let Record { number, version, git_sha, .. } = to;
@@ -108,10 +109,7 @@ async fn go(
     let report = carry_out(common, aws, survey, plan).await;
     if !report.complete() {
         let exit = tell(&report, common, "rollback");
-        if watch::is_half_moved(aws, &report) {
-            watch::go_back(common, aws, api, &watch::cause(&report)).await?;
-        }
-        return Ok(exit);
+        return watch::clean_up(common, aws, api, (&report, args.watch), exit).await;
     }
     if !common.quiet {
         let text = format!("release {} serves again, after {}", to.number, time(started.elapsed()));
@@ -149,16 +147,17 @@ fn choose(records: &[Record], number: Option<u64>) -> Result<&Record> {
         bail!("no release is on record, so there is none to go back to");
     };
     let Some(number) = number else {
-        // A rollback that was broken off is finished by running it again.
-        if current.state == State::Unfinished
-            && let Some(again) = current.again
-            && let Some(begun) = history::of_origin(records, again)
-        {
-            return Ok(begun);
-        }
-        return history::before(records, current).with_context(|| {
+        // What was broken off is finished by running it again.
+        let begun = match current.state {
+            State::Unfinished | State::Passed => {
+                current.again.and_then(|origin| history::of_origin(records, origin))
+            }
+            State::Returning => history::served_before(records, current),
+            State::Live | State::Failed => None,
+        };
+        return begun.or_else(|| history::before(records, current)).with_context(|| {
             let number = current.number;
-            format!("release {number} serves, and no good one with older code is kept")
+            format!("release {number} serves, and no good one from before it is kept")
         });
     };
     match records.iter().find(|record| record.number == number) {

@@ -2,6 +2,7 @@
 //! put back.
 
 use super::progress::Spinner;
+use super::releases::shown;
 use super::run::carry_out;
 use super::screen::{BAD, CHANGED, DIM, GOOD, count, paint, say, time};
 use super::{Common, Exit, explain, smoke_test};
@@ -14,6 +15,7 @@ use crate::stack::{RELEASES_KEPT, earlier};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How closely a release is watched once it serves.
@@ -23,7 +25,7 @@ pub struct Watch {
     #[arg(long)]
     no_smoke: bool,
     /// How many seconds AWS may take until the new release answers everywhere
-    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     smoke_timeout: u64,
 }
 
@@ -49,25 +51,39 @@ async fn see(
     record: &Record,
     watch: Watch,
 ) -> Result<Exit> {
-    if !watch.no_smoke && record.state == State::Unfinished {
-        let began = Instant::now();
-        let verdicts = smoke(common, aws, api, record, watch).await?;
-        let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed()).collect();
-        if let Some(first) = failed.first() {
-            failed
-                .iter()
-                .for_each(|verdict| smoke_test::tell(verdict, &aws.url(api.as_str()), aws));
-            let wrong = first.failure.as_deref().unwrap_or("failed");
-            let why = format!("smoke test: {}: {wrong}", first.check.name);
-            go_back(common, aws, api, &why).await?;
-            return Ok(Exit::SmokeTestFailed);
-        }
-        if !common.quiet {
-            let (passed, took) = (verdicts.len(), time(began.elapsed()));
-            say(paint(DIM, format!("smoke test: {passed} of {passed} passed in {took}")));
-        }
+    match is_good(common, aws, api, record, watch).await? {
+        true => keep(common, aws, api, record.clone()).await,
+        false => Ok(Exit::SmokeTestFailed),
     }
-    keep(common, aws, api, record.clone()).await
+}
+
+/// Calls the release through the front door, unless that was done or isn't wanted; and goes back if it
+/// isn't good.
+async fn is_good(
+    common: &Common,
+    aws: &Aws,
+    api: &ApiId,
+    record: &Record,
+    watch: Watch,
+) -> Result<bool> {
+    if watch.no_smoke || record.state != State::Unfinished {
+        return Ok(true);
+    }
+    let began = Instant::now();
+    let verdicts = smoke(common, aws, api, record, watch).await?;
+    let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed()).collect();
+    if let Some(first) = failed.first() {
+        failed.iter().for_each(|verdict| smoke_test::tell(verdict, &aws.url(api.as_str()), aws));
+        let wrong = first.failure.as_deref().unwrap_or("failed");
+        let why = format!("smoke test: {}: {wrong}", first.check.name);
+        go_back(common, aws, api, &why).await?;
+        return Ok(false);
+    }
+    if !common.quiet {
+        let (passed, took) = (verdicts.len(), time(began.elapsed()));
+        say(paint(DIM, format!("smoke test: {passed} of {passed} passed in {took}")));
+    }
+    Ok(true)
 }
 
 async fn smoke(
@@ -125,26 +141,42 @@ async fn close_overtaken(aws: &Aws, number: u64) -> Result<()> {
     for stale in history::known(aws) {
         let open = !stale.state.is_good() && stale.state != State::Failed;
         if open && stale.number < number {
-            let why = Some(format!("interrupted; release {number} took its place"));
+            let overtaken = format!("interrupted; release {number} took its place");
+            let why = Some(stale.why.clone().unwrap_or(overtaken));
             history::put(aws, &Record { state: State::Failed, why, ..stale }).await?;
         }
     }
     Ok(())
 }
 
-/// Whether a walk has left what serves in a state that nobody wants: the stage's step failed after the
-/// first thing had moved.
-pub fn is_half_moved(aws: &Aws, report: &Report) -> bool {
+/// After a walk that didn't finish: what it has moved in is watched all the same; and where it failed
+/// while it moved that in, it goes back at once. Says how the run ends.
+pub async fn clean_up(
+    common: &Common,
+    aws: &Aws,
+    api: &ApiId,
+    (report, watch): (&Report, Watch),
+    exit: Exit,
+) -> Result<Exit> {
+    if aws.stop().asked() || !aws.begun.load(Ordering::Relaxed) {
+        return Ok(exit);
+    }
     let records = history::known(aws);
-    let unfinished = history::current(&records).is_some_and(|record| !record.state.is_good());
-    unfinished && !aws.stop().asked() && report.failed.iter().any(|(step, _)| step.kind == "stage")
-}
-
-/// Why the stage's step failed, in a line for the record.
-pub fn cause(report: &Report) -> String {
-    let stage = report.failed.iter().find(|(step, _)| step.kind == "stage");
-    let why = stage.map(|(_, error)| error.root_cause().to_string()).unwrap_or_default();
-    why.lines().map(str::trim).take(3).collect::<Vec<_>>().join("; ").chars().take(300).collect()
+    let Some(record) = history::current(&records).filter(|record| !record.state.is_good()) else {
+        return Ok(exit);
+    };
+    if let Some((_, error)) = report.failed.iter().find(|(step, _)| step.kind == "stage") {
+        let why = error.root_cause().to_string();
+        let why: Vec<&str> = why.lines().map(str::trim).take(3).collect();
+        go_back(common, aws, api, &why.join("; ")).await?;
+        return Ok(exit);
+    }
+    // Without one before it the key isn't bound yet, and nobody is served.
+    if history::served_before(&records, record).is_none() {
+        return Ok(exit);
+    }
+    let good = is_good(common, aws, api, record, watch).await?;
+    Ok(if good { exit } else { Exit::SmokeTestFailed })
 }
 
 /// Puts back what served before the unfinished release: its versions, its routes, and what SSM tells of
@@ -158,7 +190,7 @@ pub async fn go_back(common: &Common, aws: &Aws, api: &ApiId, why: &str) -> Resu
         return Ok(());
     };
     let began = Instant::now();
-    let why = Some(why.to_owned());
+    let why = Some(why.chars().take(300).collect());
     let bad = Record { state: State::Returning, why, ..bad.clone() };
     history::put(aws, &bad).await?;
     let graph = earlier(&aws.env, api, before, Entry::Return);
@@ -168,9 +200,11 @@ pub async fn go_back(common: &Common, aws: &Aws, api: &ApiId, why: &str) -> Resu
     if !report.complete() {
         failed.iter().for_each(|(_, error)| explain::print(error, common));
         let left = count(failed.len() + skipped.len() + stopped.len(), "step");
-        bail!(Unreturned { number: before.number, left, verb: common.verb });
+        let other = common.command("rollback --to NUMBER");
+        bail!(Unreturned { number: before.number, left, verb: common.verb, other });
     }
     history::put(aws, &Record { state: State::Failed, ..bad.clone() }).await?;
+    close_overtaken(aws, bad.number).await?;
     let (bad, before) = (bad.number, before.number);
     let text = format!("release {bad} was withdrawn; release {before} serves again, as before");
     say(format!("{}, in {}", paint(CHANGED, text), time(began.elapsed())));
@@ -183,12 +217,17 @@ pub struct Unreturned {
     number: u64,
     left: String,
     verb: &'static str,
+    other: String,
 }
 
 impl std::fmt::Display for Unreturned {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let Self { number, left, verb } = self;
-        write!(f, "release {number} is not back yet: {left} left; run {verb} again, which ends it")
+        let Self { number, left, verb, other } = self;
+        write!(
+            f,
+            "release {number} is not back yet: {left} left; run {verb} again, which ends it; "
+        )?;
+        write!(f, "or, if it can't, because something of that release is gone, {other}")
     }
 }
 
@@ -199,7 +238,7 @@ pub async fn end_return(common: &Common, aws: &Aws, api: &ApiId) -> Result<bool>
     let records = history::known(aws);
     let returning = history::current(&records).filter(|r| r.state == State::Returning);
     let Some(Record { number, why, .. }) = returning else { return Ok(false) };
-    let why = why.clone().unwrap_or_default();
+    let why = shown(why.as_deref().unwrap_or_default());
     say(paint(
         BAD,
         format!("release {number} was being withdrawn when the last run ended ({why})"),

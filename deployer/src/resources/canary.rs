@@ -15,6 +15,7 @@ use tokio::time::Instant; // stands still and jumps in tests
 const LOOK: Duration = Duration::from_secs(10);
 /// CloudWatch keeps Lambda's and API Gateway's metrics by the minute.
 const PERIOD: i32 = 60;
+const MINUTE: i64 = 60;
 
 /// How much of the traffic, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,11 +40,11 @@ impl std::error::Error for Withdrawn {}
 impl Canary {
     /// Gives the candidates their share beside the versions that serve, and watches them: they are called
     /// as in the proof, and CloudWatch is asked for their errors and for the API's. A function that
-    /// serves nothing yet has nobody to share with.
+    /// serves nothing yet has nobody to share with. If anything goes wrong, the share is taken back.
     ///
     /// # Errors
     /// [`Withdrawn`], [`Disproved`](super::Disproved), that AWS can't be asked, or that the run was asked
-    /// to stop. Whichever it is, the share stays as it is: returning is the caller's.
+    /// to stop.
     pub async fn bake(
         &self,
         cx: &Aws,
@@ -51,38 +52,62 @@ impl Canary {
         live: &BTreeMap<String, Value<Version>>,
         candidates: &BTreeMap<String, String>,
     ) -> Result<()> {
-        let beside = |function: &String| live.get(function).and_then(Value::known);
-        let shared: Vec<(String, &str)> = (candidates.iter())
-            .filter(|(function, _)| beside(function).is_some())
-            .map(|(function, version)| (cx.env.function(function), version.as_str()))
+        let shares: Vec<Share> = candidates
+            .iter()
+            .filter_map(|(function, version)| {
+                // Of what is shared already the main version is the one before.
+                let main = live.get(function).and_then(Value::known)?.as_str().split(' ').next()?;
+                let (name, version, main) =
+                    (cx.env.function(function), version.clone(), main.to_owned());
+                (version != main).then_some(Share { name, version, main })
+            })
             .collect();
-        if shared.is_empty() {
+        if shares.is_empty() {
+            crate::engine::note("there is nothing to share calls with: all moves in at once");
             return Ok(());
         }
-        let shares = candidates.iter().filter_map(|(function, version)| {
-            // Of what is shared already the main version is the one before.
-            let main = beside(function)?.as_str().split(' ').next()?;
-            let name = cx.env.function(function);
-            Some(async move { versions::serve(cx, &name, version, Some((self.share, main))).await })
-        });
-        join_all(shares).await.into_iter().collect::<Result<()>>()?;
+        // Before anything moves it shows whether CloudWatch may be asked at all.
+        api_errors(cx, cx.clock.now() - MINUTE, cx.clock.now()).await?;
+        let given = shares.iter().map(|share| share.give(cx, Some(self.share)));
+        let given = join_all(given).await.into_iter().collect::<Result<()>>();
+        let watched = match given {
+            Ok(()) => self.watch(cx, proof, candidates, &shares).await,
+            refused => refused,
+        };
+        if watched.is_err() {
+            // Whoever returns to what was there finds that done, or does it once more.
+            join_all(shares.iter().map(|share| share.give(cx, None))).await;
+        }
+        watched
+    }
+
+    async fn watch(
+        &self,
+        cx: &Aws,
+        proof: &Proof,
+        candidates: &BTreeMap<String, String>,
+        shares: &[Share],
+    ) -> Result<()> {
         let (started, since) = (Instant::now(), cx.clock.now());
-        let window = self.bake.as_secs().cast_signed().max(i64::from(PERIOD));
-        let usual = api_errors(cx, since - window, since).await?;
+        // A minute that began before them isn't held against the new versions.
+        let since = (since.div_euclid(MINUTE) + 1) * MINUTE;
         loop {
             let left = self.bake.saturating_sub(started.elapsed());
             crate::engine::note(&format!("baking, {} s left", left.as_secs()));
             pause(left.min(LOOK), cx.stop()).await?;
             proof.check(cx, candidates).await?;
-            let now = cx.clock.now();
-            for (name, version) in &shared {
-                let errors = version_errors(cx, name, version, since, now).await?;
+            let now = cx.clock.now().max(since + MINUTE);
+            for Share { name, version, .. } in shares {
+                let errors = version_errors(cx, name, version, since - MINUTE, now).await?;
                 if errors > 0.0 {
                     let name = format!("version {version} of {name}");
                     bail!(Withdrawn(format!("{name} failed {errors} times, says CloudWatch")));
                 }
             }
-            let errors = api_errors(cx, since, now).await?;
+            let (errors, usual) = tokio::try_join!(
+                api_errors(cx, since, now),
+                api_errors(cx, since - MINUTE - (now - since), since - MINUTE)
+            )?;
             if errors > usual {
                 let text =
                     format!("{errors} answers of the API were 5xx, and {usual} in as much time");
@@ -91,6 +116,25 @@ impl Canary {
             if left.is_zero() {
                 return Ok(());
             }
+        }
+    }
+}
+
+/// A function of which a new version gets a share of the calls.
+struct Share {
+    name: String,
+    version: String,
+    main: String,
+}
+
+impl Share {
+    /// Of all calls; or none.
+    async fn give(&self, cx: &Aws, share: Option<f64>) -> Result<()> {
+        match share {
+            Some(share) => {
+                versions::serve(cx, &self.name, &self.version, Some((share, &self.main))).await
+            }
+            None => versions::serve(cx, &self.name, &self.main, None).await,
         }
     }
 }
@@ -107,7 +151,7 @@ async fn api_errors(cx: &Aws, from: i64, to: i64) -> Result<f64> {
     sum(cx, "AWS/ApiGateway", "5XXError", &of, from, to).await
 }
 
-/// The sum of a metric from the beginning of a minute on. Nothing measured is nothing wrong.
+/// The sum of a metric. Nothing measured is nothing wrong.
 async fn sum(
     cx: &Aws,
     namespace: &str,
@@ -122,8 +166,8 @@ async fn sum(
     let metric = metric.set_dimensions(Some(of.iter().map(dimension).collect())).build();
     let sum = MetricStat::builder().metric(metric).period(PERIOD).stat("Sum").build();
     let query = MetricDataQuery::builder().id("sum").metric_stat(sum).build();
-    let minute = i64::from(PERIOD);
-    let (from, to) = (from.div_euclid(minute) * minute, (to.div_euclid(minute) + 1) * minute);
+    // Whole minutes, the one that has begun among them.
+    let (from, to) = (from.div_euclid(MINUTE) * MINUTE, -(-to).div_euclid(MINUTE) * MINUTE);
     let request = || {
         let request = cx.cloudwatch.get_metric_data().metric_data_queries(query.clone());
         let request = request.start_time(DateTime::from_secs(from));

@@ -1,8 +1,9 @@
 //! A Lambda function and its published versions. Which of them serves is the stage's to say.
 
+use super::history::{self, Served};
+use super::owner;
 use super::versions::{number, served, versions};
 use super::{ArtifactKey, Aws, BucketName, LogGroupName, RoleArn, adopt, gone, is_ours, outputs};
-use super::{history, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Secret, Value};
 use crate::env::{ALIAS, Tags};
@@ -151,7 +152,11 @@ impl Function {
         let records = history::known(cx);
         let on_record = history::current(&records)
             .and_then(|current| current.functions.get(name.strip_prefix(&cx.env.function(""))?));
-        let version = on_record.map_or(version, |served| &served.version);
+        let there = versions(cx, name).await?;
+        let is_there = |served: &&Served| {
+            there.iter().any(|version| version.version() == Some(&served.version))
+        };
+        let version = on_record.filter(is_there).map_or(version, |served| &served.version);
         let create = || {
             let request = cx.lambda.create_alias().function_name(name).name(ALIAS);
             request.function_version(version).send()

@@ -9,21 +9,25 @@ use super::{Aws, Version};
 use crate::aws::Missing;
 use crate::contract::Endpoint;
 use crate::engine::Value;
-use crate::release::Release;
-use anyhow::{Context, Result, anyhow};
+use crate::release::{Release, is_plain};
+use anyhow::{Context, Result, anyhow, bail};
 use aws_smithy_types::byte_stream::ByteStream;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 const PREFIX: &str = "releases/";
+
+/// Keys have eight digits.
+const NUMBERS: u64 = 100_000_000;
 
 /// A record of three endpoints has two KB.
 const LARGEST: usize = 1024 * 1024;
 
 /// A release: what served, or was to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub format_version: u32,
     pub number: u64,
@@ -181,13 +185,19 @@ impl Record {
         changed
     }
 
-    /// Whether it can be what this program wrote: anybody who may write the bucket has written it.
-    fn is_sound(&self) -> bool {
+    /// Whether it can be what this program wrote under that key: anybody who may write the bucket has
+    /// written it.
+    fn is_sound(&self, key: &str) -> bool {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let name =
             |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         let function = |(short, served): (&String, &Served)| name(short) && digits(&served.version);
-        self.format_version == 1 && self.functions.iter().all(function)
+        self.format_version == 1
+            && self.key() == key
+            && self.number < NUMBERS
+            && is_plain(&self.version)
+            && is_plain(&self.git_sha)
+            && self.functions.iter().all(function)
     }
 }
 
@@ -210,8 +220,12 @@ pub fn current(records: &[Record]) -> Option<&Record> {
     records.iter().rfind(|record| record.state != State::Failed)
 }
 
-/// The one to go back to from another: the newest good one whose code is older.
+/// The one to go back to from another: what served before it; from one that is a way back itself, the
+/// newest good one whose code is older still.
 pub fn before<'a>(records: &'a [Record], current: &Record) -> Option<&'a Record> {
+    if current.again.is_none() {
+        return served_before(records, current);
+    }
     let older = |record: &&Record| {
         record.state.is_good()
             && record.number < current.number
@@ -230,9 +244,27 @@ pub fn served_before<'a>(records: &'a [Record], current: &Record) -> Option<&'a 
     records.iter().rfind(|record| record.state.is_good() && record.number < current.number)
 }
 
-/// The good releases that are kept: the newest of them.
+/// The good releases that are kept: the newest of them, so many of different code. Going back and forth
+/// costs none.
 pub fn kept(records: &[Record], number: usize) -> Vec<&Record> {
-    records.iter().rev().filter(|record| record.state.is_good()).take(number).collect()
+    let mut origins = BTreeSet::new();
+    let good = records.iter().rev().filter(|record| record.state.is_good());
+    good.filter(|record| {
+        origins.contains(&record.origin())
+            || (origins.len() < number && origins.insert(record.origin()))
+    })
+    .collect()
+}
+
+/// Those whose records can go: good ones that are not kept, and all others from before the kept ones.
+pub(super) fn forgotten<'a>(records: &'a [Record], kept: &[&Record]) -> Vec<&'a Record> {
+    let oldest = kept.iter().map(|record| record.number).min().unwrap_or_default();
+    let is_kept = |record: &Record| kept.iter().any(|kept| kept.number == record.number);
+    let goes = |record: &&Record| match record.state.is_good() {
+        true => !is_kept(record),
+        false => record.number < oldest,
+    };
+    records.iter().filter(goes).collect()
 }
 
 /// Reads all records. One that can't be understood is passed over.
@@ -259,11 +291,7 @@ pub(super) async fn objects(cx: &Aws, prefix: &str) -> Result<Vec<String>> {
             let request = request.expected_bucket_owner(account);
             request.set_continuation_token(token.clone()).send()
         };
-        let page = match cx.call("s3:ListBucket", request).await {
-            // A bucket in another account is reported by the bucket itself.
-            Err(failure) if failure.status == Some(403) => return Ok(vec![]),
-            result => result.or_missing()?,
-        };
+        let page = cx.call("s3:ListBucket", request).await.or_missing()?;
         let Some(page) = page else { return Ok(vec![]) };
         keys.extend(page.contents().iter().filter_map(|object| Some(object.key()?.to_owned())));
         token = page.next_continuation_token;
@@ -300,21 +328,32 @@ async fn get_once(cx: &Aws, key: &str) -> Result<Option<Record>> {
             break;
         }
     }
-    Ok(serde_json::from_slice(&bytes).ok().filter(Record::is_sound))
+    Ok(serde_json::from_slice(&bytes).ok().filter(|record: &Record| record.is_sound(key)))
 }
 
-/// Writes a record, over the one of the same number.
+/// Writes a record: over the one that is known of its number, but over no other.
 ///
 /// # Errors
-/// When S3 refuses.
+/// When S3 refuses, or something lies there that can't be read.
 pub async fn put(cx: &Aws, record: &Record) -> Result<()> {
     let (bucket, account, key) = (cx.env.bucket(), &cx.env.account, record.key());
     let text = serde_json::to_vec_pretty(record)?;
+    let new = known(cx).iter().all(|other| other.number != record.number);
     let request = || {
         let request = cx.s3.put_object().bucket(&bucket).key(&key).expected_bucket_owner(account);
+        let request = request.set_if_none_match(new.then(|| "*".to_owned()));
         request.content_type("application/json").body(ByteStream::from(text.clone())).send()
     };
-    let put = cx.call_new("s3:PutObject", request).await;
+    let put = match cx.call_new("s3:PutObject", request).await {
+        Err(failure) if failure.status == Some(412) => match get(cx, &key).await? {
+            Some(there) if there == *record => Ok(()), // an answer was lost
+            _ => bail!(
+                "{key} in {bucket} is no record that this program can read: a newer one has \
+                 written it, or somebody else; use the newer one, or move it away"
+            ),
+        },
+        put => put.map(drop),
+    };
     put.with_context(|| format!("writing the record of release {}", record.number))?;
     let mut records = cx.records.lock().unwrap_or_else(PoisonError::into_inner);
     records.retain(|other| other.number != record.number);
@@ -328,11 +367,20 @@ pub async fn put(cx: &Aws, record: &Record) -> Result<()> {
 pub(super) async fn begin(cx: &Aws, draft: Record, moves: bool) -> Result<()> {
     let records = known(cx);
     let record = match current(&records) {
-        Some(current) if current.is_like(&draft) && current.state != State::Returning => {
+        Some(current) if current.is_like(&draft) && current.state == State::Unfinished => {
             if !moves {
                 return Ok(());
             }
-            Record { state: State::Unfinished, why: None, ..current.clone() }
+            let Record { time, who, .. } = draft;
+            Record { time, who, why: None, ..current.clone() }
+        }
+        // What was known to be good, and was changed by hand, is a way back to itself.
+        Some(current) if current.is_like(&draft) && current.state.is_good() => {
+            if !moves {
+                return Ok(());
+            }
+            let number = records.last().map_or(0, |last| last.number) + 1;
+            Record { number, again: Some(current.origin()), ..draft }
         }
         current => {
             let number = records.last().map_or(0, |last| last.number) + 1;
@@ -343,7 +391,9 @@ pub(super) async fn begin(cx: &Aws, draft: Record, moves: bool) -> Result<()> {
             Record { number, changed: draft.changes(served), ..draft }
         }
     };
-    put(cx, &record).await
+    put(cx, &record).await?;
+    cx.begun.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -384,7 +434,7 @@ mod tests {
         records.push(record(5, Live, Some(1)));
         assert_eq!(back(&records), None);
         records.push(record(6, Live, None));
-        assert_eq!(back(&records), Some(3));
+        assert_eq!(back(&records), Some(5)); // what served before, whichever code that is
         assert_eq!(served_before(&records, &records[5]).map(|record| record.number), Some(5));
     }
 
@@ -397,6 +447,18 @@ mod tests {
         assert_eq!(back(&records), Some(1));
         assert_eq!(served_before(&records, &records[2]).map(|record| record.number), Some(1));
         assert_eq!(kept(&records, 5).len(), 1);
+    }
+
+    #[test]
+    fn so_many_of_different_code_are_kept() {
+        use State::*;
+        let mut records: Vec<_> = (1..=5).map(|number| record(number, Live, None)).collect();
+        records.push(record(6, Live, Some(2)));
+        records.push(record(7, Failed, None));
+        let numbers = |records: Vec<&Record>| records.iter().map(|r| r.number).collect::<Vec<_>>();
+        assert_eq!(numbers(kept(&records, 3)), [6, 5, 4, 2]);
+        assert_eq!(numbers(forgotten(&records, &kept(&records, 3))), [1, 3]);
+        assert_eq!(numbers(kept(&records, 1)), [6, 2]);
     }
 
     #[test]
@@ -426,9 +488,17 @@ mod tests {
         let read: Record = serde_json::from_str(&text).unwrap();
         assert_eq!((read.number, read.state, read.origin()), (7, State::Returning, 3));
         assert_eq!(read.endpoints, crate::stack::ENDPOINTS);
+        assert!(read.is_sound("releases/00000007.json"));
+        assert!(!read.is_sound("releases/00000008.json"));
+        for version in ["", "1 2", "\u{1b}[31m"] {
+            let strange = Record { version: version.to_owned(), ..read.clone() };
+            assert!(!strange.is_sound(&strange.key()), "{version:?}");
+        }
+        let strange = Record { number: u64::MAX, ..read.clone() };
+        assert!(!strange.is_sound(&strange.key()));
         let mut strange = read;
         let (version, code_sha256) = ("$LATEST".to_owned(), String::new());
         strange.functions.insert("root".to_owned(), Served { version, code_sha256 });
-        assert!(!strange.is_sound());
+        assert!(!strange.is_sound(&strange.key()));
     }
 }

@@ -15,20 +15,21 @@ pub struct Needless {
     /// Function and number.
     versions: Vec<(String, u64)>,
     deployments: Vec<String>,
-    /// Packages and records, by their keys in the bucket.
-    objects: Vec<String>,
+    /// By their keys in the bucket, as the records.
+    packages: Vec<String>,
+    records: Vec<String>,
 }
 
 impl Needless {
-    /// Looks for what none of the kept releases needs. What serves is never among it, whatever the records
-    /// say, nor a function's newest version, which may be about to serve.
+    /// Looks for what none of the kept releases needs. A function's newest version is never among it: it
+    /// may be about to serve. What an alias or a stage serves AWS refuses to delete, whatever records say.
     ///
     /// # Errors
     /// When AWS can't be asked.
     pub async fn find(cx: &Aws, api: &str, kept: &[&Record]) -> Result<Self> {
-        let Some(oldest) = kept.iter().map(|record| record.number).min() else {
+        if kept.is_empty() {
             return Ok(Self::default());
-        };
+        }
         let functions: BTreeSet<&String> = kept.iter().flat_map(|r| r.functions.keys()).collect();
         let versions = functions.iter().map(|function| needless_versions(cx, function, kept));
         let (versions, deployments, packages) = tokio::join!(
@@ -37,32 +38,29 @@ impl Needless {
             needless_packages(cx, kept),
         );
         let versions: Vec<_> = versions.into_iter().collect::<Result<_>>()?;
-        let old = history::known(cx).into_iter().filter(|record| record.number < oldest);
-        let mut objects = packages?;
-        objects.extend(old.map(|record| record.key()));
+        let all = history::known(cx);
         Ok(Self {
             api: api.to_owned(),
+            records: history::forgotten(&all, kept).into_iter().map(Record::key).collect(),
             versions: versions.into_iter().flatten().collect(),
             deployments: deployments?,
-            objects,
+            packages: packages?,
         })
     }
 
     pub fn is_empty(&self) -> bool {
-        self.versions.is_empty() && self.deployments.is_empty() && self.objects.is_empty()
+        self.versions.is_empty()
+            && self.deployments.is_empty()
+            && self.packages.is_empty()
+            && self.records.is_empty()
     }
 
+    /// The records first: what has none is gone back to by nobody.
+    ///
     /// # Errors
     /// The first thing that couldn't be deleted.
     pub async fn delete(&self, cx: &Aws) -> Result<()> {
-        let (bucket, account) = (cx.env.bucket(), &cx.env.account);
-        let objects = self.objects.iter().map(async |key| {
-            let request = || {
-                let request = cx.s3.delete_object().bucket(&bucket).key(key);
-                request.expected_bucket_owner(account).send()
-            };
-            gone(cx.call("s3:DeleteObject", request).await)
-        });
+        delete_objects(cx, &self.records).await?;
         let versions = self.versions.iter().map(async |(name, version)| {
             let request = || {
                 let request = cx.lambda.delete_function().function_name(name);
@@ -81,14 +79,28 @@ impl Needless {
                     let request = cx.apigateway.delete_deployment().rest_api_id(&self.api);
                     request.deployment_id(id).send()
                 };
-                gone(cx.call("apigateway:DeleteDeployment", request).await)?;
+                match cx.call("apigateway:DeleteDeployment", request).await {
+                    // Somebody's stage serves it, or a share of its calls.
+                    Err(failure) if failure.says("Active stages") => {}
+                    result => gone(result)?,
+                }
             }
             Ok(())
         };
-        let (objects, versions, deployments) =
-            tokio::join!(join_all(objects), join_all(versions), deployments);
-        objects.into_iter().chain(versions).collect::<Result<()>>().and(deployments)
+        let (packages, versions, deployments) =
+            tokio::join!(delete_objects(cx, &self.packages), join_all(versions), deployments);
+        versions.into_iter().collect::<Result<()>>().and(packages).and(deployments)
     }
+}
+
+async fn delete_objects(cx: &Aws, keys: &[String]) -> Result<()> {
+    let (bucket, account) = (cx.env.bucket(), &cx.env.account);
+    let deletes = keys.iter().map(async |key| {
+        let request =
+            || cx.s3.delete_object().bucket(&bucket).key(key).expected_bucket_owner(account).send();
+        gone(cx.call("s3:DeleteObject", request).await)
+    });
+    join_all(deletes).await.into_iter().collect()
 }
 
 async fn needless_versions(cx: &Aws, short: &str, kept: &[&Record]) -> Result<Vec<(String, u64)>> {

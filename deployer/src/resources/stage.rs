@@ -5,7 +5,7 @@ use super::history::{self, Record, Served};
 use super::rest_api::busy_or_gone;
 use super::{ApiId, Aws, Canary, Proof, Version, outputs, owner, versions};
 use crate::aws::{Failure, Missing};
-use crate::engine::{Live, Resource, Value};
+use crate::engine::{Live, Resource, Stopped, Value};
 use crate::env::{ALIAS, ALIAS_VARIABLE, Tags};
 use crate::retry::{Made, look_then_make, make_or_adopt};
 use anyhow::{Result, bail};
@@ -146,6 +146,10 @@ impl Stage {
         candidates: &BTreeMap<String, String>,
         stage: impl Future<Output = Result<()>>,
     ) -> Result<()> {
+        // Nobody can stop what follows; so not when another run is at it by now.
+        if cx.lease.get().is_some_and(|lease| lease.lost_to().is_some()) {
+            bail!(Stopped);
+        }
         let flips = candidates.iter().map(|(function, version)| async move {
             versions::serve(cx, &cx.env.function(function), version, None).await
         });
@@ -256,6 +260,10 @@ impl Stage {
     }
 }
 
+fn is_denied(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Failure>().is_some_and(|failure| failure.status == Some(403))
+}
+
 /// How a deployment says what it holds.
 pub(super) fn describe(fingerprint: &str) -> String {
     format!("definition {fingerprint}")
@@ -270,8 +278,17 @@ impl Resource<Aws> for Stage {
     }
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, StageName>>> {
-        let Some(api) = self.api.known() else { return Ok(None) };
-        let records = async { history::read(cx).await };
+        // Also without an API: numbers go on, and what kept releases need is spared.
+        let records = async {
+            match history::read(cx).await {
+                // The bucket is another account's, which the bucket itself reports.
+                Err(error) if is_denied(&error) => Ok(vec![]),
+                records => records,
+            }
+        };
+        let Some(api) = self.api.known() else {
+            return records.await.map(|_| None);
+        };
         let get =
             || cx.apigateway.get_stage().rest_api_id(api.as_str()).stage_name(&self.name).send();
         let stage = async { cx.call("apigateway:GetStage", get).await.or_missing() };

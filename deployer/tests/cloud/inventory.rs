@@ -48,13 +48,22 @@ async fn functions(aws: &Aws) -> Vec<String> {
         let name = function.function_name().unwrap();
         things.push(format!("function {name}"));
         let versions = aws.lambda.list_versions_by_function().function_name(name).send();
-        for version in versions.await.unwrap().versions() {
-            things.push(format!("version {name}:{}", version.version().unwrap()));
+        let versions = versions.await.unwrap();
+        // Numbers are never used again, so what counts is the order of those that are there.
+        let mut numbers: Vec<u64> =
+            versions.versions().iter().filter_map(|v| v.version()?.parse().ok()).collect();
+        numbers.sort_unstable();
+        let rank = |version: &str| match version.parse() {
+            Ok(number) => (1 + numbers.iter().filter(|&&n: &&u64| n < number).count()).to_string(),
+            Err(_) => version.to_owned(),
+        };
+        for version in versions.versions() {
+            things.push(format!("version {name}:{}", rank(version.version().unwrap())));
         }
         let aliases = aws.lambda.list_aliases().function_name(name).send().await.unwrap();
         for alias in aliases.aliases() {
             let (alias, version) = (alias.name().unwrap(), alias.function_version().unwrap());
-            things.push(format!("alias {name}:{alias} -> {version}"));
+            things.push(format!("alias {name}:{alias} -> {}", rank(version)));
         }
     }
     things

@@ -23,6 +23,7 @@ mod foreign;
 mod interrupted;
 mod life;
 mod release;
+mod returns;
 mod rollback;
 mod saved_plan;
 mod secrets;
