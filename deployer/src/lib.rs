@@ -57,5 +57,6 @@ pub mod quota;
 pub mod release;
 pub mod resources;
 pub mod retry;
+pub mod rights;
 pub mod smoke;
 pub mod stack;

@@ -22,6 +22,7 @@ mod foreign;
 mod interrupted;
 mod life;
 mod release;
+mod rights;
 mod rollback;
 mod saved_plan;
 mod secrets;
