@@ -60,3 +60,4 @@ pub mod retry;
 pub mod rights;
 pub mod smoke;
 pub mod stack;
+pub mod widening;

@@ -20,6 +20,7 @@ pub mod show_plan;
 mod smoke_test;
 mod status;
 mod watch;
+mod widen;
 
 pub use screen::{Said, overheard};
 

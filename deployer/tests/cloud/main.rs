@@ -27,3 +27,4 @@ mod rollback;
 mod saved_plan;
 mod secrets;
 mod smoke;
+mod widening;
