@@ -59,6 +59,10 @@ impl Env {
         format!("{}-{}-{}", self.name(), self.account, self.region)
     }
 
+    pub fn bucket_arn(&self) -> String {
+        format!("arn:{}:s3:::{}", self.partition, self.bucket())
+    }
+
     pub fn parameter_path(&self) -> String {
         format!("/{}/{}", self.app, self.stage)
     }

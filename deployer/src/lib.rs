@@ -60,5 +60,7 @@ pub mod rebuild;
 pub mod release;
 pub mod resources;
 pub mod retry;
+pub mod rights;
 pub mod smoke;
 pub mod stack;
+pub mod widening;

@@ -120,6 +120,7 @@ fn help_of_every_verb() {
         "outputs",
         "key",
         "key show",
+        "policy",
         "graph",
         "completions",
     ];
@@ -127,6 +128,18 @@ fn help_of_every_verb() {
     let listed = Shell::new(&[]).run("-h");
     assert!(verbs.iter().all(|verb| listed.contains(verb.split(' ').next().unwrap())), "{listed}");
     assert_seen!(seen.join("\n"));
+}
+
+#[test]
+fn a_policy_without_credentials_leaves_account_and_region_open() {
+    let shell = Shell::new(&[]);
+    let output = shell.output("policy --mode read --stage prod");
+    assert_eq!(output.status.code(), Some(0));
+    let policy: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let bucket = "arn:aws:s3:::ops-api-prod-ACCOUNT-REGION";
+    assert_eq!(policy["Statement"][0]["Resource"], json!([bucket]));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("in the place of ACCOUNT"));
+    assert_eq!(shell.output("policy --stage Prod").status.code(), Some(6));
 }
 
 #[test]

@@ -72,6 +72,34 @@ fn the_engine_has_never_heard_of_aws() {
     }
 }
 
+/// The operations that calls name: `lambda:CreateFunction`.
+fn operations() -> BTreeSet<String> {
+    let mut operations = BTreeSet::new();
+    for (name, code) in sources(&root().join("deployer/src")) {
+        let code = code.split_whitespace().collect::<String>();
+        // The client itself hands on what it is given, and asks STS.
+        let calls = match name.as_str() {
+            "aws.rs" => ["call(&pacer,&secrets,", "\0", "\0"],
+            _ => [".call(", ".call_new(", ".call_last("],
+        };
+        for (at, call) in calls.iter().flat_map(|call| code.match_indices(call)) {
+            let to_aws = ["cx", "aws"].iter().any(|client| code[..at].ends_with(client));
+            if to_aws || name == "aws.rs" {
+                let literal = code[at + call.len()..].strip_prefix('"');
+                let operation = literal.and_then(|rest| rest.split('"').next());
+                operations.insert(operation.unwrap().to_owned());
+            }
+        }
+    }
+    operations
+}
+
+#[test]
+fn every_operation_that_is_called_is_in_the_table_of_rights_and_no_other() {
+    let table = deployer::rights::TABLE.iter().map(|operation| operation.name.to_owned());
+    assert_eq!(operations(), table.collect::<BTreeSet<_>>());
+}
+
 #[test]
 fn the_stack_is_stated_without_io() {
     let sources = sources(&root().join("deployer/src"));

@@ -45,6 +45,7 @@ def application(record):
         permissions,
         policies,
         proxy_answers,
+        rights,
         stage_variables,
         test_invoke,
         versions,

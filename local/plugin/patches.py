@@ -42,7 +42,7 @@ def _patch_api_stages(plan, operation):
     plan["apiStages"] = others + added
 
 
-def _tags(arn):
+def tags_of(arn):
     """The tags of the record itself, and the refusal where there is none.
 
     The emulator answers GetTags from a second list, which CreateStage, CreateApiKey and CreateUsagePlan never fill
@@ -62,13 +62,13 @@ def _tags(arn):
 
 @around(v1, "_get_v1_tags")
 def get_tags(_, arn):
-    tags, refusal = _tags(arn)
+    tags, refusal = tags_of(arn)
     return refusal or v1._v1_response({"tags": tags})
 
 
 @around(v1, "_tag_v1_resource")
 def tag_resource(_, arn, data):
-    tags, refusal = _tags(arn)
+    tags, refusal = tags_of(arn)
     if refusal:
         return refusal
     tags.update(data.get("tags", {}))
@@ -77,7 +77,7 @@ def tag_resource(_, arn, data):
 
 @around(v1, "_untag_v1_resource")
 def untag_resource(_, arn, keys):
-    tags, refusal = _tags(arn)
+    tags, refusal = tags_of(arn)
     if refusal:
         return refusal
     for key in keys:

@@ -8,6 +8,7 @@ use super::run::{
 };
 use super::screen::{BOLD, DIM, GOOD, ask, can_ask, count, paint, result, say, time};
 use super::watch::{self, Watch};
+use super::widen::Leave;
 use super::{Common, Exit, Patience, explain, show_plan};
 use crate::aws::Aws;
 use crate::engine::{Action, Plan, Report, Silent, Step, Stopped, survey_owned};
@@ -50,6 +51,8 @@ pub struct Args {
     #[command(flatten)]
     watch: Watch,
     #[command(flatten)]
+    leave: Leave,
+    #[command(flatten)]
     patience: Patience,
 }
 
@@ -68,6 +71,7 @@ struct Deploy<'a> {
     aws: &'a Aws,
     release: &'a Release,
     watch: Watch,
+    leave: Leave,
     /// Whether this run has changed something already.
     changed: bool,
     saved: Option<(Plan, &'a Path)>,
@@ -86,17 +90,11 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         bail!(explain::NobodyToAsk);
     }
     let aws = connect(common).await?;
-    let mut deploy = Deploy {
-        common,
-        aws: &aws,
-        release: &release,
-        watch: args.watch,
-        changed: false,
-        saved,
-        started,
-    };
+    let Args { watch, leave, .. } = *args;
+    let (release, changed) = (&release, false);
+    let mut deploy = Deploy { common, aws: &aws, release, watch, leave, changed, saved, started };
     let seen = look_at_lease(common, &aws).await?;
-    let surveyed = survey(common, &aws, &release).await?;
+    let surveyed = survey(common, &aws, release).await?;
     if let Some(ended) = deploy.agree(&surveyed).await? {
         return Ok(ended);
     }
@@ -132,13 +130,17 @@ impl Deploy<'_> {
             say(show_plan::show(plan, common.verbose > 0));
             show_plan::time(plan).into_iter().for_each(say);
         }
+        let asked = Instant::now();
+        if !self.leave.to(plan, self.aws.stop()).await? {
+            return Ok(Some(Exit::Preflight));
+        }
         if common.yes {
+            self.started += asked.elapsed();
             if !common.quiet {
                 say(summary);
             }
             return Ok(None);
         }
-        let asked = Instant::now();
         let question = format!("{summary}. Deploy to stage {}? [y/N]", common.stage);
         // It may be asked again under the lease, when Ctrl-C ends nothing by itself.
         let answer = tokio::select! {

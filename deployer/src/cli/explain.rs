@@ -2,6 +2,7 @@
 
 use super::advice;
 use super::screen::{BAD, DIM, paint, say};
+use super::widen::Widens;
 use super::{Common, Exit};
 use crate::aws::{Failure, NoRegion};
 use crate::engine::{Failures, Foreign, Interrupted, Stopped};
@@ -54,7 +55,7 @@ pub fn exit(error: &Error) -> Exit {
         Exit::Interrupted
     } else if has(|cause| cause.is::<Held>()) {
         Exit::Held
-    } else if error.is::<Preflight>() || error.is::<NobodyToAsk>() {
+    } else if error.is::<Preflight>() || error.is::<NobodyToAsk>() || error.is::<Widens>() {
         Exit::Preflight
     } else {
         Exit::Failed
@@ -129,6 +130,9 @@ fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (String,
     let owned = |cause: &str, next: &str| (cause.to_owned(), next.to_owned());
     if error.is::<NobodyToAsk>() {
         return owned("", "add --yes if you mean it, or run it in a terminal");
+    }
+    if error.is::<Widens>() {
+        return owned("", "add --allow-widening if it is meant, or run it in a terminal");
     }
     if error.is::<NotDeployed>() {
         return owned("", &common.command("deploy"));

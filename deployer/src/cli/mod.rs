@@ -10,6 +10,7 @@ mod graph;
 mod key;
 mod outputs;
 mod plan;
+mod policy;
 mod progress;
 mod releases;
 mod rollback;
@@ -20,6 +21,7 @@ mod smoke_test;
 mod status;
 mod verify;
 mod watch;
+mod widen;
 
 pub use screen::{Said, overheard};
 
@@ -199,6 +201,9 @@ enum Verb {
     /// Print the API key's value; nothing else ever does
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::Verb),
+    /// Print the least IAM policy that the deployer can work with
+    #[command(after_help = policy::EXAMPLES)]
+    Policy(policy::Args),
     /// Draw what exists and what uses what, as Mermaid
     Graph,
     /// Print completions for a shell
@@ -221,6 +226,7 @@ impl Verb {
             Self::Status => "status",
             Self::Outputs => "outputs",
             Self::Key(key::Verb::Show) => "key show",
+            Self::Policy(_) => "policy",
             Self::Graph => "graph",
             Self::Completions { .. } => "completions",
         }
@@ -253,6 +259,7 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         Verb::Status => status::run(common).await,
         Verb::Outputs => outputs::run(common).await,
         Verb::Key(key::Verb::Show) => key::show(common).await,
+        Verb::Policy(args) => policy::run(common, args).await,
         Verb::Graph => graph::run(common),
         Verb::Completions { shell } => {
             let mut script = Vec::new();

@@ -6,6 +6,7 @@ use super::screen::{result, say};
 use super::{Common, Exit, show_plan};
 use crate::engine::Plan;
 use crate::quota::Estimate;
+use crate::widening::widenings;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 
@@ -34,6 +35,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         let Estimate { least, most } = show_plan::estimate(&plan);
         let mut json = serde_json::to_value(&plan)?;
         json["quota_wait_seconds"] = serde_json::json!([least.as_secs(), most.as_secs()]);
+        json["widens"] = serde_json::to_value(widenings(&plan))?;
         result(format!("{json:#}"));
     } else {
         let text = show_plan::show(&plan, common.verbose > 0);

@@ -7,6 +7,7 @@ use super::run::{
 };
 use super::screen::{GOOD, ask, can_ask, paint, say, time};
 use super::watch::{self, Watch};
+use super::widen::Leave;
 use super::{Common, Exit, Patience, deploy, releases, show_plan};
 use crate::aws::Aws;
 use crate::engine::{Plan, Silent, Stop, Survey};
@@ -36,6 +37,8 @@ pub struct Args {
     to: Option<u64>,
     #[command(flatten)]
     watch: Watch,
+    #[command(flatten)]
+    leave: Leave,
     #[command(flatten)]
     patience: Patience,
 }
@@ -69,6 +72,11 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         let when = releases::utc(to.time);
         say(format!("back to release {number}: {version} {git_sha}, of {when}; {summary}"));
     }
+    let asked = Instant::now();
+    if !args.leave.to(plan, aws.stop()).await? {
+        return Ok(Exit::Preflight);
+    }
+    started += asked.elapsed();
     if !common.yes {
         let asked = Instant::now();
         let question = format!("Roll stage {} back to release {number}? [y/N]", common.stage);

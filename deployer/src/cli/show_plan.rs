@@ -4,12 +4,14 @@ use super::screen::{BAD, BOLD, CHANGED, DIM, GOOD, count, paint};
 use crate::engine::{Action, Change, Plan, Step};
 use crate::quota::{self, Estimate};
 use crate::resources::scarce_calls;
+use crate::widening::{Widening, widenings};
 use serde_json::Value;
 use std::fmt::Write;
 
 /// The plan as text, property by property; with `unchanged`, also what stays as it is.
 pub fn show(plan: &Plan, unchanged: bool) -> String {
     let mut text = String::new();
+    let widenings = widenings(plan);
     for step in &plan.steps {
         if step.action == Action::Keep && !unchanged {
             continue;
@@ -31,7 +33,7 @@ pub fn show(plan: &Plan, unchanged: bool) -> String {
             paint(BOLD, &step.name),
             paint(style, word),
         );
-        changes(&mut text, step);
+        changes(&mut text, step, &widenings);
     }
     text
 }
@@ -78,10 +80,10 @@ fn word(action: Action) -> &'static str {
     }
 }
 
-fn changes(text: &mut String, step: &Step) {
+fn changes(text: &mut String, step: &Step, widenings: &[Widening]) {
     let width = step.changes.iter().map(|change| change.path.chars().count()).max().unwrap_or(0);
-    for Change { path, from, to } in &step.changes {
-        let path = format!("{path:<width$}", width = width.min(48));
+    for Change { path: path_of, from, to } in &step.changes {
+        let path = format!("{path_of:<width$}", width = width.min(48));
         let _ = match (from, to) {
             (None, Some(to)) => writeln!(text, "    {path}  {}", value(to)),
             (Some(from), None) => {
@@ -92,6 +94,10 @@ fn changes(text: &mut String, step: &Step) {
             }
             (None, None) => Ok(()),
         };
+        let opens = |w: &&Widening| w.path == *path_of && w.of == step.title();
+        if let Some(Widening { allows, .. }) = widenings.iter().find(opens) {
+            let _ = writeln!(text, "    {}", paint(BAD, format!("! widens: allows {allows}")));
+        }
     }
 }
 

@@ -33,14 +33,20 @@ const KEEPER: &str = r#"
 
 pub fn local() -> &'static Local {
     // If it fails once, it fails for all tests at once.
-    static LOCAL: LazyLock<Local> = LazyLock::new(start);
+    static LOCAL: LazyLock<Local> = LazyLock::new(|| start("false"));
     &LOCAL
 }
 
-fn start() -> Local {
+/// Another, that holds everybody to their rights.
+pub fn guarded() -> &'static Local {
+    static GUARDED: LazyLock<Local> = LazyLock::new(|| start("true"));
+    &GUARDED
+}
+
+fn start(auth: &str) -> Local {
     let home = tempfile::Builder::new().prefix("cloud-").tempdir_in(env!("CARGO_TARGET_TMPDIR"));
     let home = home.unwrap().keep();
-    let (lifeline, answer) = keep(&build_xtask(), &home);
+    let (lifeline, answer) = keep(&build_xtask(), &home, auth);
     if answer.is_empty() {
         panic!("{}", fs::read_to_string(home.join("said")).unwrap());
     }
@@ -50,7 +56,7 @@ fn start() -> Local {
 
 /// What the keeper lives by, and its first line: the URL, or nothing when it failed.
 #[allow(clippy::zombie_processes, reason = "it outlives this process, which it waits for")]
-fn keep(xtask: &Path, home: &Path) -> (ChildStdin, String) {
+fn keep(xtask: &Path, home: &Path, auth: &str) -> (ChildStdin, String) {
     // Somebody else may take a port that is free now.
     let free = || TcpListener::bind("127.0.0.1:0").unwrap();
     let ports = [free(), free(), free()].map(|port| port.local_addr().unwrap().port().to_string());
@@ -59,6 +65,7 @@ fn keep(xtask: &Path, home: &Path) -> (ChildStdin, String) {
         .env("XTASK", xtask)
         .env("PORTS", ports.join(" "))
         .env("LOCAL_CLOUD_HOME", home)
+        .env("AUTH", auth)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         // Ctrl-C is for the tests; the keeper has work to do then.

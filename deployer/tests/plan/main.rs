@@ -13,6 +13,7 @@ mod world;
 use deployer::aws::{Access, Aws, Local};
 use deployer::cli::show_plan;
 use deployer::engine::{Action, Plan, Silent, Step, Stop};
+use deployer::env::Env;
 use deployer::release::Release;
 use deployer::resources::kinds;
 use deployer::stack::{APP, ENDPOINTS, stack};
@@ -41,7 +42,10 @@ async fn try_plan(world: &Value, release: &Release) -> anyhow::Result<Plan> {
     let (aws, kinds) = (connect(world).await, kinds());
     let graph = stack(&aws.env, release, ENDPOINTS).graph;
     let survey = graph.survey(&aws, &kinds, &Stop::default(), Arc::new(Silent)).await?;
-    Ok(survey.plan(BTreeMap::new()))
+    let Env { app, stage, account, region, .. } = aws.env.clone();
+    let target = [("app", app), ("stage", stage), ("account", account), ("region", region)];
+    let target = target.map(|(key, value)| (key.to_owned(), value));
+    Ok(survey.plan(BTreeMap::from(target)))
 }
 
 async fn plan(world: &Value) -> Plan {

@@ -1,0 +1,190 @@
+//! Rights, where IAM holds everybody to them: the policy that `policy` prints is enough, and no
+//! statement of it is too much.
+
+use crate::account::{Account, REGION, Ran};
+use crate::local::guarded;
+use deployer::aws::{Access, Aws, Local};
+use deployer::stack::APP;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// A user of an account, who may do what a policy allows.
+struct User {
+    account: Account,
+    root: Aws,
+    key: (String, String),
+}
+
+impl User {
+    async fn new() -> Self {
+        let account = Account::new();
+        let root = connect(&account.id, "test").await;
+        root.iam.create_user().user_name("somebody").send().await.unwrap();
+        let made = root.iam.create_access_key().user_name("somebody").send().await.unwrap();
+        let key = made.access_key.unwrap();
+        Self { account, root, key: (key.access_key_id, key.secret_access_key) }
+    }
+
+    /// From now on may do this, and nothing else.
+    async fn may(&self, policy: &Value) {
+        // Not by the connection of before, which may have been closed meanwhile.
+        let root = connect(&self.account.id, "test").await;
+        let put = root.iam.put_user_policy().user_name("somebody").policy_name("all");
+        put.policy_document(policy.to_string()).send().await.unwrap();
+    }
+
+    fn run(&self, line: &str) -> Ran {
+        let (id, secret) = &self.key;
+        let mut command = self.account.command(&guarded().endpoint, line);
+        Ran::of(command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret))
+    }
+
+    /// The same, by the account's root, whom nothing is denied.
+    fn run_as_root(&self, line: &str) -> Ran {
+        Ran::of(&mut self.account.command(&guarded().endpoint, line))
+    }
+
+    fn policy(&self, mode: &str) -> Value {
+        self.run_as_root(&format!("policy --mode {mode}")).ends(0).json()
+    }
+
+    /// For each statement, what one of these says when it is missing; between two, root runs `before`.
+    async fn lacks_each_statement(&self, mode: &str, before: &str, lines: &[&str]) {
+        let policy = self.policy(mode);
+        for index in 0..policy["Statement"].as_array().unwrap().len() {
+            let mut less = policy.clone();
+            let lacking = less["Statement"].as_array_mut().unwrap().remove(index);
+            self.run_as_root(before).ends(0);
+            self.may(&less).await;
+            let failed = lines.iter().map(|line| self.run(line)).find(|ran| ran.code != 0);
+            let failed = failed.unwrap_or_else(|| panic!("nobody needs {lacking:#}"));
+            let actions = lacking["Action"].as_array().unwrap().iter().map(|a| a.as_str().unwrap());
+            let named: Vec<_> = actions.filter(|action| failed.err.contains(*action)).collect();
+            assert!(!named.is_empty(), "{lacking:#} is not named in\n{}", failed.err);
+        }
+    }
+}
+
+async fn connect(access_key: &str, secret_key: &str) -> Aws {
+    let endpoint = guarded().endpoint.clone();
+    let local = Local { endpoint, access_key: access_key.into(), secret_key: secret_key.into() };
+    let region = Some(REGION.to_owned());
+    Aws::connect(&Access { local: Some(local), region, ..Access::default() }, APP, "dev")
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn each_policy_is_enough_for_what_it_is_for() {
+    let user = User::new().await;
+    user.run("deploy --yes").ends(6).says("lack the right");
+
+    user.may(&user.policy("deploy")).await;
+    user.run("deploy --yes").ends(0).says("10 of 10 passed");
+    user.account.packages.change_code("root");
+    user.account.packages.change_commit("0123456789a");
+    user.run("deploy --yes").ends(0).says("release 2 is live");
+    user.run("rollback --yes").ends(0).says("release 3 is live");
+
+    user.may(&user.policy("read")).await;
+    for line in ["plan", "status", "releases", "outputs", "smoke-test", "key show"] {
+        user.run(line).ends(0);
+    }
+
+    user.may(&user.policy("destroy")).await;
+    user.run("destroy --yes").ends(0).says("remaining 0");
+}
+
+#[tokio::test]
+async fn who_may_read_can_change_nothing() {
+    let user = User::new().await;
+    user.run_as_root("deploy --yes").ends(0);
+    user.may(&user.policy("read")).await;
+    user.account.packages.change_commit("0123456789a");
+    for line in ["deploy --yes", "destroy --yes", "rollback --yes"] {
+        assert_ne!(user.run(line).code, 0, "{line}");
+    }
+    user.account.packages.change_commit(&user.account.packages.commit());
+    user.run_as_root("releases").ends(0).says("   1 live");
+}
+
+#[tokio::test]
+async fn a_deploy_needs_each_statement_and_says_which_is_missing() {
+    let user = User::new().await;
+    user.lacks_each_statement("deploy", "destroy --yes", &["deploy --yes"]).await;
+}
+
+#[tokio::test]
+async fn a_destroy_needs_each_statement_and_says_which_is_missing() {
+    let user = User::new().await;
+    user.lacks_each_statement("destroy", "deploy --yes", &["destroy --yes"]).await;
+}
+
+#[tokio::test]
+async fn a_reader_needs_each_statement_and_is_told_which_is_missing() {
+    let user = User::new().await;
+    user.run_as_root("deploy --yes").ends(0);
+    user.lacks_each_statement("read", "policy", &["plan", "releases", "key show"]).await;
+}
+
+#[tokio::test]
+async fn a_stage_cannot_touch_another() {
+    let user = User::new().await;
+    user.run_as_root("deploy --yes --stage prod").ends(0);
+    user.may(&user.policy("destroy")).await;
+    assert_ne!(user.run("destroy --yes --stage prod").code, 0);
+    // Even the API, of which names tell nothing.
+    let apis = user.root.apigateway.get_rest_apis().send().await.unwrap().items.unwrap();
+    let somebody = connect(&user.key.0, &user.key.1).await;
+    let delete = somebody.apigateway.delete_rest_api().rest_api_id(apis[0].id().unwrap());
+    assert!(format!("{:?}", delete.send().await).contains("apigateway:DELETE"));
+    user.run_as_root("smoke-test --stage prod").ends(0);
+}
+
+#[tokio::test]
+async fn a_function_may_write_to_its_own_log_and_do_nothing_else() {
+    use aws_sdk_cloudwatchlogs::types::InputLogEvent;
+    let user = User::new().await;
+    user.run_as_root("deploy --yes").ends(0);
+    let env = &user.root.env;
+    let (role, policy) = (env.role("health"), "write-logs");
+    let get = user.root.iam.get_role_policy().role_name(role).policy_name(policy);
+    let document = get.send().await.unwrap().policy_document;
+    let document = percent_encoding::percent_decode_str(&document).decode_utf8().unwrap();
+    user.may(&serde_json::from_str(&document).unwrap()).await;
+
+    let function = connect(&user.key.0, &user.key.1).await;
+    let write = async |group: &str| {
+        let (logs, root) = (&function.logs, &user.root.logs);
+        let stream = || logs.create_log_stream().log_group_name(group).log_stream_name("one");
+        let made = stream().send().await;
+        let by_root = root.create_log_stream().log_group_name(group).log_stream_name("two");
+        by_root.send().await.unwrap();
+        let event = InputLogEvent::builder().timestamp(env_time()).message("hello").build();
+        let put = logs.put_log_events().log_group_name(group).log_stream_name("two");
+        (made.is_ok(), put.log_events(event.unwrap()).send().await.is_ok())
+    };
+    assert_eq!(write(&env.log_group("health")).await, (true, true));
+    assert_eq!(write(&env.log_group("root")).await, (false, false));
+
+    let denied = BTreeSet::from([
+        function.s3.list_objects_v2().bucket(env.bucket()).send().await.is_err(),
+        function.ssm.get_parameter().name(env.parameter("api-key")).send().await.is_err(),
+        function.lambda.get_function().function_name(env.function("root")).send().await.is_err(),
+        function.iam.list_roles().send().await.is_err(),
+        function
+            .logs
+            .delete_log_group()
+            .log_group_name(env.log_group("health"))
+            .send()
+            .await
+            .is_err(),
+    ]);
+    assert_eq!(denied, BTreeSet::from([true]));
+}
+
+/// Milliseconds since 1970.
+fn env_time() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_millis()).unwrap()
+}

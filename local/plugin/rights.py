@@ -1,0 +1,131 @@
+"""What a request needs of IAM, where the emulator asks for something else than AWS, or for less.
+
+Rights are looked at with AUTH=true in the environment only.
+"""
+
+import json
+import re
+from contextvars import ContextVar
+from urllib.parse import quote
+
+from ministack.core import iam_actions, iam_evaluator
+from ministack.services import iam, tagging
+
+from plugin.patches import tags_of
+from plugin.patching import around
+
+# Pairs of action and ARN (and keys for conditions) that the request needs besides its own.
+_besides = ContextVar("what the request needs besides", default=())
+_lacking = ContextVar("which of these is lacking", default=None)
+
+
+@around(iam_actions, "_lambda_action")
+def lambda_action(find, method, path):
+    if re.search(r"/functions/[^/]+/aliases/.", path):
+        return {"GET": "GetAlias", "PUT": "UpdateAlias", "DELETE": "DeleteAlias"}.get(method)
+    return find(method, path)
+
+
+@around(iam_actions, "extract_resource_arn")
+def resource(find, service, method, path, headers, body, params, region, account):
+    """On what the request acts; and, as this is asked once a request, what else it needs."""
+    arn = find(service, method, path, headers, body, params, region, account)
+    fields = _fields(body)
+    if service == "iam" and params.get("RoleName"):
+        name = _one(params["RoleName"])
+        role = iam._roles.get(name) or {"Path": _one(params.get("Path", "/"))}
+        arn = f"arn:aws:iam::{account}:role{role['Path']}{name}"
+    elif service == "ssm" and fields.get("Path"):
+        arn = f"arn:aws:ssm:{region}:{account}:parameter{fields['Path']}"
+    elif service == "logs" and fields.get("logStreamName"):
+        arn = f"{arn}:log-stream:{fields['logStreamName']}"
+    elif service == "lambda" and arn == "*" and fields.get("FunctionName"):
+        arn = f"arn:aws:lambda:{region}:{account}:function:{fields['FunctionName']}"
+    elif service == "lambda" and params.get("Qualifier"):
+        arn = f"{arn}:{_one(params['Qualifier'])}"
+    _lacking.set(None)
+    _besides.set(tuple(_needed(service, method, path, arn, body, fields, params)))
+    return arn
+
+
+def _needed(service, method, path, arn, body, fields, params):
+    operation = iam_actions.extract_iam_action(service, method, path, {}, body, params)
+    if service == "lambda" and fields.get("Role"):
+        yield "iam:PassRole", fields["Role"], {"iam:passedtoservice": "lambda.amazonaws.com"}
+    if service == "lambda":
+        code = fields.get("Code", fields)
+        if code.get("S3Bucket"):
+            yield "s3:GetObject", f"arn:aws:s3:::{code['S3Bucket']}/{code['S3Key']}", {}
+        if operation == "lambda:CreateFunction" and fields.get("Tags"):
+            yield "lambda:TagResource", arn, {}
+    if operation == "iam:CreateRole" and "Tags.member.1.Key" in params:
+        yield "iam:TagRole", arn, {}
+    if service == "ssm" and fields.get("Tags"):
+        yield "ssm:AddTagsToResource", arn, {}
+    if service == "logs" and fields.get("tags") and "logGroupName" in fields:
+        yield "logs:TagResource", arn, {}
+    if operation == "s3:CreateBucket" and b"<Tag>" in (body or b""):
+        yield "s3:TagResource", arn, {}
+    if service == "apigateway" and method == "POST" and fields.get("tags"):
+        head, _, made = arn.partition("::")
+        yield "apigateway:PUT", f"{head}::/tags/{quote(f'{head}::{made}/', safe='')}*", {}
+
+
+@around(iam_evaluator, "_resolve_condition_key")
+def condition_key(find, key, context):
+    """The way to this cloud has no TLS, and stands for one that has."""
+    return "true" if key.lower() == "aws:securetransport" else find(key, context)
+
+
+@around(iam_actions, "request_tag_context")
+def request_tags(find, service, action, body, params):
+    """API Gateway's actions are verbs of HTTP, by which the emulator doesn't know a request with tags."""
+    tags = _fields(body).get("tags") if service == "apigateway" else None
+    if not tags:
+        return find(service, action, body, params)
+    keys = {f"aws:requesttag/{key}".lower(): value for key, value in tags.items()}
+    return keys | {"aws:TagKeys": list(tags)}
+
+
+@around(tagging, "resource_tags")
+def resource_tags(find, arn):
+    """What is below an API or a usage plan bears its tags too."""
+    head, _, path = arn.partition("::/")
+    if ":apigateway:" not in head:
+        return find(arn)
+    tags, _ = tags_of(f"{head}::/{'/'.join(path.split('/')[:2])}")
+    return tags
+
+
+@around(iam_evaluator, "enforce")
+def enforce(judge, key, action, service, region, resource_arn="*", service_context=None):
+    denied = judge(key, action, service, region, resource_arn=resource_arn, service_context=service_context)
+    for other, arn, context in _besides.get():
+        if denied:
+            break
+        denied = judge(key, other, service, region, resource_arn=arn, service_context=context)
+        _lacking.set((other, arn) if denied else None)
+    return denied
+
+
+@around(iam_actions, "access_denied_response")
+def refuse(answer, service, action, principal, request_id, **words):
+    """Every service but S3 on HEAD names action and resource."""
+    action, arn = _lacking.get() or (action, words.get("resource_arn", "*"))
+    own = not words.get("message") and not words.get("error_code") and not words.get("resource_policy_arn")
+    if own:
+        deny = words.get("explicit_deny", False)
+        words |= {"message": iam_actions.identity_denial_message(action, principal, arn, deny)}
+    return answer(service, action, principal, request_id, **words | {"resource_arn": arn})
+
+
+def _fields(body):
+    try:
+        fields = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _one(value):
+    return value[0] if isinstance(value, list) else value
