@@ -119,6 +119,9 @@ fn help_of_every_verb() {
         "outputs",
         "key",
         "key show",
+        "key rotate",
+        "key list",
+        "key revoke",
         "graph",
         "completions",
     ];

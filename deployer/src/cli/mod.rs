@@ -192,7 +192,7 @@ enum Verb {
     /// Print the URL and what else others need to know
     #[command(after_help = outputs::EXAMPLES)]
     Outputs,
-    /// Print the API key's value; nothing else ever does
+    /// Print the API key, and have another take its place
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::Verb),
     /// Draw what exists and what uses what, as Mermaid
@@ -215,7 +215,7 @@ impl Verb {
             Self::Releases => "releases",
             Self::Status => "status",
             Self::Outputs => "outputs",
-            Self::Key(key::Verb::Show) => "key show",
+            Self::Key(verb) => verb.name(),
             Self::Graph => "graph",
             Self::Completions { .. } => "completions",
         }
@@ -246,7 +246,7 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         Verb::Releases => releases::run(common).await,
         Verb::Status => status::run(common).await,
         Verb::Outputs => outputs::run(common).await,
-        Verb::Key(key::Verb::Show) => key::show(common).await,
+        Verb::Key(verb) => key::run(common, verb).await,
         Verb::Graph => graph::run(common),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
