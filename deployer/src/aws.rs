@@ -25,7 +25,7 @@ use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
@@ -113,6 +113,9 @@ pub struct Aws {
     pub begun: AtomicBool,
     /// The releases on record, as they were read or written last.
     pub records: Mutex<Vec<Record>>,
+    /// Keys that were rotated and still work, as they were listed last: ids, and until when (seconds since
+    /// 1970).
+    pub retiring: Mutex<BTreeMap<String, i64>>,
     /// What allows this run to change the stage, once it has it.
     pub lease: OnceLock<Lease>,
     pacer: Pacer,
@@ -168,6 +171,7 @@ impl Aws {
             unlisted: AtomicBool::new(false),
             begun: AtomicBool::new(false),
             records: Mutex::default(),
+            retiring: Mutex::default(),
             lease: OnceLock::new(),
             pacer,
             last: Pacer::new(access.trace, Stop::default()),

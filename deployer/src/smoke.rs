@@ -1,14 +1,15 @@
 //! Smoke tests: the promises in `stack.rs`, checked through the front door.
 
 use crate::contract::Endpoint;
-use crate::engine::Secret;
+use crate::engine::{Secret, Stop, Stopped};
 use crate::http::{Answer, get};
 use crate::release::Release;
 use crate::retry::until;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use serde::Serialize;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Once};
 use std::time::Duration;
 use tokio::time::Instant; // stands still and jumps in tests
 
@@ -163,6 +164,39 @@ async fn ask(
         failure,
         body: body.chars().take(300).collect(),
     }
+}
+
+/// Shows a new key at the door, until it was let in three times in a row. What is said inside is no
+/// matter: a key that leaked must be replaced whatever else is wrong.
+///
+/// # Errors
+/// When it isn't known by then, or the run is asked to stop.
+pub async fn await_key(
+    http: &SharedHttpConnector,
+    url: &str,
+    key: &Secret,
+    deadline: Duration,
+    stop: &Stop,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<()> {
+    let (row, told) = (AtomicUsize::new(0), Once::new());
+    until("API Gateway to know the new key everywhere", deadline, async || {
+        loop {
+            if stop.asked() {
+                bail!(Stopped);
+            }
+            let answer = get(http, url, &[("x-api-key", key.reveal())]).await;
+            if !answer.is_ok_and(|answer| ![403, 429].contains(&answer.status)) {
+                row.store(0, Ordering::Relaxed);
+                told.call_once(|| tell("waiting for API Gateway to know the new key everywhere"));
+                return Ok(None);
+            }
+            if row.fetch_add(1, Ordering::Relaxed) + 1 >= ROUNDS {
+                return Ok(Some(()));
+            }
+        }
+    })
+    .await
 }
 
 fn judge(check: &Check, answer: &Answer, release: &Release) -> Result<(), String> {

@@ -121,6 +121,9 @@ fn help_of_every_verb() {
         "key",
         "key show",
         "policy",
+        "key rotate",
+        "key list",
+        "key revoke",
         "graph",
         "completions",
     ];

@@ -8,8 +8,12 @@ use std::time::Instant;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyResponse;
 use lambda_http::{Body, Error, Request, RequestExt, Response, request};
 
+use crate::limits;
 use crate::log::Entry;
 use crate::response;
+
+/// Of a path, so many characters are enough to know it by.
+const LOGGED_PATH: usize = 1024;
 
 /// What became of an event.
 #[derive(Debug)]
@@ -36,8 +40,11 @@ where
         Ok(request) => {
             entry.method = Some(request.method().to_string());
             // The URI that lambda_http builds starts with the stage; this is the path as the API knows it.
-            entry.path = Some(request.raw_http_path().to_owned());
-            run(handler, request).await
+            entry.path = Some(request.raw_http_path().chars().take(LOGGED_PATH).collect());
+            match limits::refusal(&request) {
+                Some(refusal) => Ok(refusal),
+                None => run(handler, request).await,
+            }
         }
         Err(error) => Err(error),
     };

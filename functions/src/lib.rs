@@ -9,6 +9,7 @@
 //! environment comes through a lookup function, which a test replaces.
 
 mod answer;
+mod limits;
 mod log;
 mod release;
 mod response;

@@ -1,7 +1,10 @@
 //! Responses: JSON in, what API Gateway wants out.
 
 use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyResponse;
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use lambda_http::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Error};
 use serde::Serialize;
@@ -19,18 +22,34 @@ pub fn json(status: u16, body: &impl Serialize) -> Result<Response<Body>, Error>
 
 /// What the caller is told of an error or a panic: that there was one.
 pub(crate) fn internal_error() -> Response<Body> {
-    let mut response = Response::new(Body::from(r#"{"message":"Internal server error"}"#));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    refused(StatusCode::INTERNAL_SERVER_ERROR, r#"{"message":"Internal server error"}"#)
+}
+
+/// Words that were fixed beforehand.
+pub(crate) fn refused(status: StatusCode, body: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
     response
 }
 
-/// Adds the headers that every endpoint sends; those that the handler set stand, except `nosniff`, which always holds.
+/// What always holds: answers are data, for TLS only, and no page of anybody's. (OWASP REST Security Cheat Sheet.)
+const ALWAYS: [(HeaderName, &str); 5] = [
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (STRICT_TRANSPORT_SECURITY, "max-age=63072000"),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (X_FRAME_OPTIONS, "DENY"),
+    (REFERRER_POLICY, "no-referrer"),
+];
+
+/// Adds the headers that every endpoint sends; those that the handler set stand, except what always holds.
 pub(crate) fn for_api_gateway(response: Response<Body>) -> ApiGatewayProxyResponse {
     let (parts, body) = response.into_parts();
     let mut headers = parts.headers;
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    for (name, value) in ALWAYS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
 
     let mut answer = ApiGatewayProxyResponse::default();
     answer.status_code = parts.status.as_u16().into();

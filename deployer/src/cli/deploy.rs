@@ -210,7 +210,7 @@ impl Deploy<'_> {
     /// Deletes what was only kept for a release that is kept no longer.
     async fn delete_freed(&self, surveyed: &Surveyed) -> Result<Exit> {
         let (common, aws) = (self.common, self.aws);
-        if surveyed.spared.iter().all(|(kind, name)| needed(aws, kind, name)) {
+        if surveyed.spared.iter().all(|(kind, owned)| needed(aws, kind, owned)) {
             return Ok(Exit::Done);
         }
         let again = survey(common, aws, self.release).await?;
@@ -226,7 +226,7 @@ impl Deploy<'_> {
 
 /// Waits until AWS's lists tell of what was made, and no more of what was deleted: the next run must
 /// find it, or would make it again.
-async fn listed(common: &Common, aws: &Aws, report: &Report) -> Result<()> {
+pub async fn listed(common: &Common, aws: &Aws, report: &Report) -> Result<()> {
     const NOTICED: Duration = Duration::from_secs(60);
     let by_list = |step: &&Step| LISTED.contains(&step.kind.as_str());
     let (made, deleted): (Vec<&Step>, Vec<&Step>) = (report.done.iter().filter(by_list))

@@ -198,7 +198,7 @@ enum Verb {
     /// Print the URL and what else others need to know
     #[command(after_help = outputs::EXAMPLES)]
     Outputs,
-    /// Print the API key's value; nothing else ever does
+    /// Print the API key, and have another take its place
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::Verb),
     /// Print the least IAM policy that the deployer can work with
@@ -225,8 +225,8 @@ impl Verb {
             Self::Verify(_) => "verify",
             Self::Status => "status",
             Self::Outputs => "outputs",
-            Self::Key(key::Verb::Show) => "key show",
             Self::Policy(_) => "policy",
+            Self::Key(verb) => verb.name(),
             Self::Graph => "graph",
             Self::Completions { .. } => "completions",
         }
@@ -258,8 +258,8 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         Verb::Verify(args) => verify::run(common, args).await,
         Verb::Status => status::run(common).await,
         Verb::Outputs => outputs::run(common).await,
-        Verb::Key(key::Verb::Show) => key::show(common).await,
         Verb::Policy(args) => policy::run(common, args).await,
+        Verb::Key(verb) => key::run(common, verb).await,
         Verb::Graph => graph::run(common),
         Verb::Completions { shell } => {
             let mut script = Vec::new();

@@ -3,7 +3,7 @@
 use super::explain::Preflight;
 use super::run::{Surveyed, connect, load_release, survey};
 use super::screen::{result, say};
-use super::{Common, Exit, show_plan};
+use super::{Common, Exit, key, show_plan};
 use crate::engine::Plan;
 use crate::quota::Estimate;
 use crate::widening::widenings;
@@ -42,6 +42,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         let gap = if text.is_empty() { "" } else { "\n" };
         result(format!("{text}{gap}{}", show_plan::summary(&plan)));
         show_plan::time(&plan).into_iter().for_each(result);
+        key::still_working(&aws).into_iter().for_each(result);
     }
     if let Some(file) = &args.out {
         save(&plan, file).context(Preflight)?;

@@ -5,7 +5,7 @@ use super::progress::{Progress, Spinner};
 use super::screen::{BAD, CHANGED, DIM, paint, say, time};
 use super::{Common, Exit, explain};
 use crate::aws::{Access, Aws, Failure, Local};
-use crate::engine::{Event, Observer, Plan, Report, Silent, Stop, Survey, survey_owned};
+use crate::engine::{Event, Observer, Owned, Plan, Report, Silent, Stop, Survey, survey_owned};
 use crate::env::Env;
 use crate::http::WrongClock;
 use crate::lease;
@@ -72,8 +72,9 @@ pub struct Surveyed {
     pub survey: Survey<'static, Aws>,
     pub plan: Plan,
     pub api: crate::engine::Handle<crate::resources::ApiId>,
-    /// What isn't declared any more and stays all the same, for a release that is kept: kind and name.
-    pub spared: Vec<(&'static str, String)>,
+    /// What isn't declared any more and stays all the same, with its kind: for a release that is kept,
+    /// or for the callers of a key that was rotated.
+    pub spared: Vec<(&'static str, Owned)>,
 }
 
 /// Reads everything that the stack declares, and everything that is left over.
@@ -83,7 +84,7 @@ pub async fn survey(common: &Common, aws: &Aws, release: &Release) -> Result<Sur
     let mut survey =
         graph.survey(aws, &KINDS, &Stop::default(), Arc::new(Silent)).await.context(Preflight)?;
     drop(spinner);
-    let spared = survey.spare(|kind, name| needed(aws, kind, name));
+    let spared = survey.spare(|kind, owned| needed(aws, kind, owned));
     let plan = survey.plan(target(&aws.env, release));
     Ok(Surveyed { survey, plan, api, spared })
 }

@@ -4,9 +4,10 @@ use super::outputs::Outputs;
 use super::releases::{shown, standing, utc};
 use super::run::{Surveyed, connect, deployed, survey};
 use super::screen::{CHANGED, DIM, GOOD, count, paint, result, time};
-use super::{Common, Exit, show_plan};
+use super::{Common, Exit, key, show_plan};
 use crate::git::{self, Checkout, Place};
 use crate::resources::history::{self, Record};
+use crate::resources::retiring;
 use anyhow::Result;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -52,6 +53,7 @@ pub async fn run(common: &Common) -> Result<Exit> {
                 Some(Place::Behind(commits)) => Some(commits),
                 _ => None,
             },
+            "retiring_keys": retiring(&aws),
             "drift": !plan.is_empty(),
             "differences": plan.steps.iter().filter(|s| s.action != crate::engine::Action::Keep)
                 .collect::<Vec<_>>(),
@@ -66,6 +68,7 @@ pub async fn run(common: &Common) -> Result<Exit> {
         result(format!("behind   {}", behind(place, &outputs.git_sha)));
     }
     result(format!("url      {}", outputs.url));
+    key::still_working(&aws).into_iter().for_each(result);
     if plan.is_empty() {
         result(format!("drift    {}", paint(GOOD, "none")));
     } else {

@@ -148,13 +148,13 @@ fn all_done<T>(outcomes: Vec<Outcome<T>>) -> Result<Vec<T>> {
 }
 
 impl<C> Survey<'_, C> {
-    /// Leaves alone those of the leftovers that somebody still needs, by kind and name; says which.
-    pub fn spare(&mut self, needed: impl Fn(&str, &str) -> bool) -> Vec<(&'static str, String)> {
+    /// Leaves alone those of the leftovers that somebody still needs; says which, with their kinds.
+    pub fn spare(&mut self, needed: impl Fn(&str, &Owned) -> bool) -> Vec<(&'static str, Owned)> {
         let mut spared = vec![];
         self.leftovers.retain(|(kind, owned)| {
-            let needed = needed(kind.name, &owned.name);
+            let needed = needed(kind.name, owned);
             if needed {
-                spared.push((kind.name, owned.name.clone()));
+                spared.push((kind.name, owned.clone()));
             }
             !needed
         });

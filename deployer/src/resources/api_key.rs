@@ -7,7 +7,11 @@ use crate::env::Tags;
 use crate::retry::{Made, make_or_adopt};
 use anyhow::Result;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 outputs! { ApiKeyId }
@@ -37,18 +41,49 @@ impl ApiKey {
     }
 }
 
+/// Says in a tag until when a key works that was rotated: `2026-11-25T18:05:00Z`.
+const RETIRE_AT: &str = "retire-at";
+
 /// A key as lists tell of it.
-struct Key {
-    id: String,
-    name: String,
-    value: Secret,
-    enabled: bool,
-    tags: Tags,
-    created: i64,
+pub(super) struct Key {
+    pub id: String,
+    pub name: String,
+    pub value: Secret,
+    pub enabled: bool,
+    pub tags: Tags,
+    pub created: i64,
+}
+
+/// Until when a key with these tags works (seconds since 1970), if it was rotated.
+pub(super) fn retires(tags: &Tags) -> Option<i64> {
+    let time = DateTime::from_str(tags.get(RETIRE_AT)?, Format::DateTime);
+    time.ok().map(|time| time.secs())
+}
+
+/// Whether a key of ours was rotated, and its time is not over. It isn't declared, and yet no leftover.
+pub(super) async fn still_works(cx: &Aws, id: &str) -> Result<bool> {
+    let tags = super::gateway_tags(cx, &format!("/apikeys/{id}")).await?;
+    let until = tags.filter(|tags| is_ours(&cx.env, tags)).and_then(|tags| retires(&tags));
+    Ok(until.is_some_and(|until| until > cx.clock.now()))
+}
+
+/// Writes down until when a key works.
+pub(super) async fn retire(cx: &Aws, id: &str, until: i64) -> Result<()> {
+    let arn = cx.env.gateway_arn(&format!("/apikeys/{id}"));
+    let time = DateTime::from_secs(until).fmt(Format::DateTime)?;
+    let tag =
+        || cx.apigateway.tag_resource().resource_arn(&arn).tags(RETIRE_AT, time.clone()).send();
+    cx.call("apigateway:TagResource", tag).await?;
+    Ok(())
+}
+
+/// The keys that were rotated and still work, as they were listed last: ids, and until when.
+pub fn retiring(cx: &Aws) -> BTreeMap<String, i64> {
+    cx.retiring.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// The keys whose name begins so, the oldest first. That is how `nameQuery` matches.
-async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
+pub(super) async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
     let (mut keys, mut position) = (vec![], None);
     loop {
         let request = || {
@@ -136,7 +171,10 @@ impl Resource<Aws> for ApiKey {
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
         let keys = list(cx, &cx.env.name()).await?.into_iter();
-        let ours = keys.filter(|key| is_ours(&cx.env, &key.tags));
-        Ok(ours.map(|key| Owned { name: key.name, id: key.id }).collect())
+        let ours: Vec<Key> = keys.filter(|key| is_ours(&cx.env, &key.tags)).collect();
+        let until = ours.iter().filter_map(|key| Some((key.id.clone(), retires(&key.tags)?)));
+        let retiring = until.filter(|(_, until)| *until > cx.clock.now()).collect();
+        *cx.retiring.lock().unwrap_or_else(PoisonError::into_inner) = retiring;
+        Ok(ours.into_iter().map(|key| Owned { name: key.name, id: key.id }).collect())
     }
 }

@@ -10,6 +10,7 @@ mod bucket;
 mod canary;
 mod function;
 pub mod history;
+pub mod keys;
 mod log_group;
 mod parameter;
 mod permission;
@@ -21,7 +22,7 @@ mod stage;
 mod usage_plan;
 mod versions;
 
-pub use api_key::{ApiKey, ApiKeyId};
+pub use api_key::{ApiKey, ApiKeyId, retiring};
 pub use artifact::{Artifact, ArtifactKey};
 pub use bucket::{Bucket, BucketName};
 pub use canary::{Canary, Withdrawn};
@@ -37,7 +38,7 @@ pub use stage::{Entry, Stage, StageName, Throttle, standing};
 pub use usage_plan::{Limits, UsagePlan, stage_of};
 
 use crate::aws::{Aws, Failure};
-use crate::engine::{Action, Foreign, Kind, Live, Owner, Resource, Step, Value};
+use crate::engine::{Action, Foreign, Kind, Live, Owned, Owner, Resource, Step, Value};
 use crate::env::{Env, Tags};
 use anyhow::{Result, bail};
 
@@ -60,16 +61,19 @@ pub fn kinds() -> Vec<Kind<Aws>> {
     ]
 }
 
-/// Whether one of the releases that are kept needs this, though the stack doesn't declare it any more: a
-/// function, with its role and its logs, which an earlier release served.
-pub fn needed(cx: &Aws, kind: &str, name: &str) -> bool {
+/// Whether this is needed, though the stack doesn't declare it any more: a function, with its role and
+/// its logs, which a release that is kept served; a key that was rotated, until its time is over.
+pub fn needed(cx: &Aws, kind: &str, Owned { name, id }: &Owned) -> bool {
+    if kind == ApiKey::KIND {
+        return retiring(cx).contains_key(id);
+    }
     let records = history::known(cx);
     let kept = history::kept(&records, crate::stack::RELEASES_KEPT);
     let mut functions = kept.iter().flat_map(|record| record.functions.keys());
     functions.any(|short| match kind {
-        "function" => cx.env.function(short) == name,
-        "role" => cx.env.role(short) == name,
-        "log group" => cx.env.log_group(short) == name,
+        "function" => cx.env.function(short) == *name,
+        "role" => cx.env.role(short) == *name,
+        "log group" => cx.env.log_group(short) == *name,
         _ => false,
     })
 }

@@ -169,13 +169,30 @@ impl SecretParameter {
     /// # Errors
     /// When it isn't there, or isn't ours.
     pub async fn value(cx: &Aws, name: &str) -> Result<Secret> {
-        let Some(found) = find(cx, name).await? else {
-            bail!("parameter {name} is not there");
-        };
+        match Self::value_if_there(cx, name).await? {
+            Some(value) => Ok(value),
+            None => bail!("parameter {name} is not there"),
+        }
+    }
+
+    /// # Errors
+    /// When it isn't ours.
+    pub async fn value_if_there(cx: &Aws, name: &str) -> Result<Option<Secret>> {
+        let Some(found) = find(cx, name).await? else { return Ok(None) };
         if !is_ours(&cx.env, &found.tags) {
             bail!("parameter {name} does not bear our tags");
         }
-        Ok(Secret::new(found.value))
+        Ok(Some(Secret::new(found.value)))
+    }
+
+    /// Holds another value from now on. It must have been read and found ours.
+    pub(super) async fn replace(cx: &Aws, name: &str, value: &Secret) -> Result<()> {
+        let request = || {
+            let request = cx.ssm.put_parameter().name(name).value(value.reveal());
+            request.r#type(ParameterType::SecureString).overwrite(true).send()
+        };
+        cx.call("ssm:PutParameter", request).await?;
+        Ok(())
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a caller with a key may use: rate, burst and quota, on one stage.
 
+use super::api_key::still_works;
 use super::{ApiId, ApiKeyId, Aws, StageName, gone, is_ours, outputs, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::Tags;
 use crate::retry::look_then_make;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use aws_sdk_apigateway::types::{
     ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, ThrottleSettings,
 };
@@ -139,6 +140,34 @@ async fn apply(cx: &Aws, id: &str, patches: Vec<PatchOperation>) -> Result<()> {
     Ok(())
 }
 
+async fn attach(cx: &Aws, plan: &str, key: &str) -> Result<()> {
+    let request = || {
+        let request = cx.apigateway.create_usage_plan_key().usage_plan_id(plan);
+        request.key_id(key).key_type("API_KEY").send()
+    };
+    match cx.call_new("apigateway:CreateUsagePlanKey", request).await {
+        // Its answer was lost before.
+        Err(failure) if keys(cx, plan).await?.iter().any(|attached| attached == key) => {
+            drop(failure);
+            Ok(())
+        }
+        result => Ok(result.map(drop)?),
+    }
+}
+
+/// The stage's plan admits one more key.
+pub(super) async fn admit(cx: &Aws, key: &ApiKeyId) -> Result<()> {
+    let name = cx.env.name();
+    let ours = |plan: &Plan| plan.name == name && is_ours(&cx.env, &plan.tags);
+    let Some(plan) = list(cx, &name).await?.into_iter().find(ours) else {
+        bail!("usage plan {name} is not there");
+    };
+    match keys(cx, &plan.id).await?.contains(&key.0) {
+        true => Ok(()),
+        false => attach(cx, &plan.id, &key.0).await,
+    }
+}
+
 impl UsagePlan {
     /// Whether limits and stages are as wanted.
     async fn is_applied(&self, cx: &Aws, id: &str) -> Result<bool> {
@@ -148,21 +177,6 @@ impl UsagePlan {
             let stages: BTreeSet<String> = plan.stages.into_iter().collect();
             plan.limits == self.limits && stages == known(&self.stages)
         }))
-    }
-
-    async fn attach(&self, cx: &Aws, plan: &str, key: &str) -> Result<()> {
-        let request = || {
-            let request = cx.apigateway.create_usage_plan_key().usage_plan_id(plan);
-            request.key_id(key).key_type("API_KEY").send()
-        };
-        match cx.call_new("apigateway:CreateUsagePlanKey", request).await {
-            // Its answer was lost before.
-            Err(failure) if keys(cx, plan).await?.iter().any(|attached| attached == key) => {
-                drop(failure);
-                Ok(())
-            }
-            result => Ok(result.map(drop)?),
-        }
     }
 
     async fn make(&self, cx: &Aws) -> Result<String> {
@@ -210,8 +224,17 @@ impl Resource<Aws> for UsagePlan {
             .filter(|plan| plan.name == self.name)
             .min_by_key(|plan| !is_ours(&cx.env, &plan.tags));
         let Some(plan) = found else { return Ok(None) };
-        let mut keys = keys(cx, &plan.id).await?;
-        keys.sort();
+        let declared = |id: &String| {
+            self.keys.iter().filter_map(Value::known).any(|declared| declared.0 == *id)
+        };
+        let mut attached = vec![];
+        for id in keys(cx, &plan.id).await? {
+            // One that was rotated stays until its time is over.
+            if declared(&id) || !still_works(cx, &id).await? {
+                attached.push(id);
+            }
+        }
+        attached.sort();
         Ok(Some(Live {
             owner: owner(&cx.env, &plan.tags),
             output: UsagePlanId(plan.id.clone()),
@@ -219,7 +242,7 @@ impl Resource<Aws> for UsagePlan {
                 name: plan.name,
                 limits: plan.limits,
                 stages: plan.stages.into_iter().map(Value::from).collect(),
-                keys: keys.into_iter().map(|id| ApiKeyId(id).into()).collect(),
+                keys: attached.into_iter().map(|id| ApiKeyId(id).into()).collect(),
             },
             id: plan.id,
         }))
@@ -228,7 +251,7 @@ impl Resource<Aws> for UsagePlan {
     async fn create(&self, cx: &Aws) -> Result<UsagePlanId> {
         let id = self.make(cx).await?;
         for key in &self.keys {
-            self.attach(cx, &id, key.get()?.as_str()).await?;
+            attach(cx, &id, key.get()?.as_str()).await?;
         }
         Ok(UsagePlanId(id))
     }
@@ -262,7 +285,7 @@ impl Resource<Aws> for UsagePlan {
         };
         let (are, wanted) = (ids(&is.keys), ids(&self.keys));
         for key in wanted.difference(&are) {
-            self.attach(cx, id, key).await?;
+            attach(cx, id, key).await?;
         }
         for key in are.difference(&wanted) {
             let request =

@@ -13,7 +13,7 @@ use deployer::stack::ENDPOINTS;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -75,6 +75,8 @@ fn good(account: &Account, commits: &[&str]) -> Vec<Release> {
 /// Two that call one endpoint after the other, as fast as the usage plan lets them.
 struct Callers {
     gone: Arc<AtomicBool>,
+    /// How many they have made.
+    calls: Arc<AtomicUsize>,
     threads: Vec<JoinHandle<Vec<(&'static Endpoint, Answer)>>>,
 }
 
@@ -82,15 +84,17 @@ impl Callers {
     fn of(account: &Account) -> Self {
         const PAUSE: Duration = Duration::from_millis(50); // of 50 a second for the key
         let gone = Arc::new(AtomicBool::new(false));
+        let calls = Arc::new(AtomicUsize::new(0));
         let one = |_| {
-            let (gone, door) = (gone.clone(), Door::of(account));
-            let calls = async move {
+            let (gone, calls, door) = (gone.clone(), calls.clone(), Door::of(account));
+            let calling = async move {
                 let mut answers = vec![];
                 for endpoint in ENDPOINTS.iter().cycle() {
                     if gone.load(Ordering::SeqCst) {
                         break;
                     }
                     answers.push((endpoint, door.call(endpoint).await));
+                    calls.fetch_add(1, Ordering::SeqCst);
                     tokio::time::sleep(PAUSE).await;
                 }
                 answers
@@ -98,10 +102,10 @@ impl Callers {
             std::thread::spawn(|| {
                 let runtime =
                     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(calls)
+                runtime.block_on(calling)
             })
         };
-        Self { threads: (0..2).map(one).collect(), gone }
+        Self { threads: (0..2).map(one).collect(), gone, calls }
     }
 
     /// They go home, and tell of all that was wrong.
@@ -149,6 +153,23 @@ fn good_and_bad_releases_come_and_go_and_nobody_notices() {
     let record = account.run("releases --json").ends(0).json();
     let states: Vec<_> = record.as_array().unwrap().iter().map(|r| &r["state"]).collect();
     assert_eq!(states, ["live"; 5]); // those that never moved in were no releases
+}
+
+#[test]
+fn a_key_takes_anothers_place_and_nobody_notices() {
+    let account = Account::deployed();
+    let releases = good(&account, &["0123456789a"]);
+    let of_the_old_key = Callers::of(&account);
+    account.run("key rotate --yes --grace 1h").ends(0).says("works until");
+    let of_the_new_key = Callers::of(&account);
+    account.packages.change_commit("0123456789a");
+    account.run("deploy --yes").ends(0).says("release 2 is live");
+    while of_the_new_key.calls.load(Ordering::SeqCst) < 150 {
+        account.run("rollback --yes").ends(0);
+        account.run("deploy --yes").ends(0);
+    }
+    of_the_new_key.assert_content(&releases);
+    of_the_old_key.assert_content(&releases);
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod drift;
 mod faults;
 mod foreign;
 mod interrupted;
+mod keys;
 mod life;
 mod release;
 mod returns;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod drift;
+mod fuzz;
 mod orphans;
 mod release;
 mod whole;

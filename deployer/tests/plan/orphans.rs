@@ -47,6 +47,30 @@ async fn what_is_not_ours_is_left_alone() {
     }
 }
 
+/// A key that was rotated is declared nowhere; it is left alone until its time is over.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_rotated_is_left_until_its_time_is_over() {
+    for (time, kept) in
+        [("2100-01-01T00:00:00Z", true), ("2026-01-01T00:00:00Z", false), ("tomorrow", false)]
+    {
+        let mut world = deployed().await;
+        world["keys"]["key2"] = key("a-second-key-of-the-same-name");
+        world["keys"]["key2"]["tags"]["retire-at"] = json!(time);
+        world["usage plans"]["plan1"]["keys"] = json!(["key1", "key2"]);
+        let plan = kept_plan(&world).await;
+        assert_eq!(plan.is_empty(), kept, "{time}: {}", text(&plan));
+    }
+}
+
+/// As the verbs plan: without what is still needed.
+async fn kept_plan(world: &Value) -> Plan {
+    let (aws, kinds) = (connect(world).await, kinds());
+    let graph = stack(&aws.env, &release(), ENDPOINTS).graph;
+    let mut survey = graph.survey(&aws, &kinds, &Stop::default(), Arc::new(Silent)).await.unwrap();
+    survey.spare(|kind, owned| deployer::resources::needed(&aws, kind, owned));
+    survey.plan(BTreeMap::new())
+}
+
 /// The same stage in another region has roles on the same path, with the same tags.
 #[tokio::test(start_paused = true)]
 async fn roles_of_another_region_are_left_alone() {

@@ -36,6 +36,10 @@ async fn a_request_is_answered_and_logged() {
         "content-type": ["application/json"],
         "cache-control": ["no-store"],
         "x-content-type-options": ["nosniff"],
+        "strict-transport-security": ["max-age=63072000"],
+        "content-security-policy": ["default-src 'none'; frame-ancestors 'none'"],
+        "x-frame-options": ["DENY"],
+        "referrer-policy": ["no-referrer"],
     });
     assert_eq!(
         response,
@@ -92,6 +96,56 @@ async fn the_log_has_the_path_as_the_client_sent_it() {
         assert_eq!(answer.entry.path.as_deref(), Some(path));
         assert!(!serde_json::to_string(&answer.entry).unwrap().contains('\n'));
     }
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_and_not_repeated() {
+    let named = |count: usize, bytes: usize| -> Value {
+        (0..count)
+            .map(|n| (format!("x-{n}"), json!(["h".repeat(bytes)])))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let none = || ("/headers", json!({}));
+    let headers = |headers| vec![none(), ("/multiValueHeaders", headers)];
+    let body = |bytes| vec![("/body", json!("b".repeat(bytes)))];
+    for (status, changes) in [
+        (200, body(8 * 1024)),
+        (413, body(8 * 1024 + 1)),
+        (200, [body(8 * 1024 + 1), vec![("/httpMethod", json!("POST"))]].concat()),
+        (200, headers(named(100, 1))),
+        (431, headers(named(101, 1))),
+        (200, headers(named(1, 16 * 1024 - 3))),
+        (431, headers(named(1, 16 * 1024 - 2))),
+        (431, headers(json!({ "x": vec!["h"; 101] }))),
+    ] {
+        let Answer { response, entry } = answer(hello, &event(&changes), "id").await;
+        assert_eq!((response.status_code, entry.status), (i64::from(status), status));
+        let body = response.body.map(|body| body.to_vec()).unwrap_or_default();
+        assert!(body.len() < 100 && entry.error.is_none(), "{entry:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_cannot_take_back_what_always_holds() {
+    async fn lax(_: Request) -> Result<Response<Body>, Error> {
+        let response = Response::builder()
+            .header("x-frame-options", "ALLOWALL")
+            .header("x-frame-options", "SAMEORIGIN")
+            .header("strict-transport-security", "max-age=0");
+        Ok(response.body(Body::Empty)?)
+    }
+    let response = serde_json::to_value(answer(lax, EVENT, "id").await.response).unwrap();
+    assert_eq!(response["multiValueHeaders"]["x-frame-options"], json!(["DENY"]));
+    let transport = &response["multiValueHeaders"]["strict-transport-security"];
+    assert_eq!(transport, &json!(["max-age=63072000"]));
+}
+
+#[tokio::test]
+async fn a_long_path_is_logged_in_part() {
+    let long = format!("/{}", "é".repeat(5_000));
+    let entry = answer(hello, &event(&[("/path", json!(long))]), "id").await.entry;
+    assert_eq!(entry.path.map(|path| path.chars().count()), Some(1024));
 }
 
 #[tokio::test]

@@ -134,6 +134,11 @@ impl World {
         self.state(|state| state.requests.clone())
     }
 
+    /// Nobody does anything for so long.
+    pub fn pass(&self, time: Duration) {
+        self.state(|state| state.began += time);
+    }
+
     /// How long the world has lasted.
     pub fn age(&self) -> Duration {
         self.state(|state| state.began)

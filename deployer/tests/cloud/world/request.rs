@@ -69,6 +69,10 @@ impl Request {
         is_write(&self.name)
     }
 
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
     /// A field of its JSON body.
     pub fn field(&self, name: &str) -> Option<String> {
         let body: Value = serde_json::from_str(&self.body).ok()?;
@@ -159,6 +163,7 @@ fn gateway(method: &str, path: &str) -> String {
     let verb = match method {
         "POST" if noun == "Method" => "TestInvoke",
         "POST" => "Create",
+        "PUT" if noun == "Tags" => return "TagResource".to_owned(),
         "PUT" => "Put",
         "PATCH" => "Update",
         "DELETE" => "Delete",
