@@ -55,6 +55,7 @@ pub const TABLE: &[Operation] = &[
     op("apigateway:GetUsagePlanKeys", ALL, GET),
     op("apigateway:GetUsagePlans", ALL, GET),
     op("apigateway:PutRestApi", MAKE, &[("apigateway:PUT", On::OurApi)]),
+    op("apigateway:TagResource", MAKE, &[("apigateway:PUT", On::ApiTags)]),
     op("apigateway:TestInvokeMethod", MAKE, POST),
     op("apigateway:UpdateApiKey", MAKE, PATCH),
     op("apigateway:UpdateStage", MAKE, PATCH),

@@ -117,8 +117,10 @@ async fn a_record_that_lies_is_found_out() {
         .says(&format!("body.releaseId is \"{COMMIT}\", not \"fedcba98765\""));
 
     // And git never gets to see what is no commit.
+    account.edit_record(|record| record["git_sha"] = json!("-x")).await;
+    account.run("verify").ends(1).says("\"-x\" is not a commit");
     account.edit_record(|record| record["git_sha"] = json!("--upload-pack=x")).await;
-    account.run(&line).ends(1).says("\"--upload-pack=x\" is not a commit");
+    account.run("verify").ends(1).says("is on no record");
 }
 
 #[tokio::test]
