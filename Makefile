@@ -10,7 +10,7 @@ STAGE ?= dev
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help local package plan deploy destroy smoke-test rollback releases status outputs graph test \
+.PHONY: help local package plan deploy destroy smoke-test rollback releases status logs outputs graph test \
 	faults lint fmt clean tf-backend init ssm-put
 
 help: ## show this
@@ -44,6 +44,9 @@ releases: ## which releases can be gone back to
 
 status: ## what is live, since when, drifted or not
 	cargo xtask status $(ARGS)
+
+logs: ## what was logged, merged (ARGS="-f --errors")
+	cargo xtask logs $(ARGS)
 
 outputs: ## URL and names
 	cargo xtask outputs $(ARGS)

@@ -7,10 +7,13 @@ mod deploy;
 mod destroy;
 mod explain;
 mod graph;
+mod invoke;
 mod key;
+mod logs;
 mod outputs;
 mod plan;
 mod progress;
+mod pulse;
 mod releases;
 mod rollback;
 mod run;
@@ -189,6 +192,15 @@ enum Verb {
     /// Say what is live, since when, and whether it has drifted
     #[command(after_help = status::EXAMPLES)]
     Status,
+    /// Show what the functions and API Gateway logged, merged by time
+    #[command(after_help = logs::EXAMPLES)]
+    Logs(logs::Args),
+    /// Call an endpoint with the key, and show the answer
+    #[command(after_help = invoke::EXAMPLES)]
+    Invoke(invoke::Args),
+    /// Print an endpoint's URL, and open it where there is a browser
+    #[command(after_help = invoke::OPEN_EXAMPLES)]
+    Open(invoke::OpenArgs),
     /// Print the URL and what else others need to know
     #[command(after_help = outputs::EXAMPLES)]
     Outputs,
@@ -214,6 +226,9 @@ impl Verb {
             Self::Rollback(_) => "rollback",
             Self::Releases => "releases",
             Self::Status => "status",
+            Self::Logs(_) => "logs",
+            Self::Invoke(_) => "invoke",
+            Self::Open(_) => "open",
             Self::Outputs => "outputs",
             Self::Key(key::Verb::Show) => "key show",
             Self::Graph => "graph",
@@ -245,6 +260,9 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         Verb::Rollback(args) => rollback::run(common, args).await,
         Verb::Releases => releases::run(common).await,
         Verb::Status => status::run(common).await,
+        Verb::Logs(args) => logs::run(common, args).await,
+        Verb::Invoke(args) => invoke::run(common, args).await,
+        Verb::Open(args) => invoke::open(common, args).await,
         Verb::Outputs => outputs::run(common).await,
         Verb::Key(key::Verb::Show) => key::show(common).await,
         Verb::Graph => graph::run(common),

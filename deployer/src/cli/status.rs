@@ -3,7 +3,7 @@
 use super::outputs::Outputs;
 use super::run::{Surveyed, connect, deployed, survey};
 use super::screen::{CHANGED, DIM, GOOD, paint, result, time};
-use super::{Common, Exit, show_plan};
+use super::{Common, Exit, pulse, show_plan};
 use anyhow::Result;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -35,6 +35,7 @@ pub async fn run(common: &Common) -> Result<Exit> {
             "git_sha": outputs.git_sha,
             "since": deployed.since,
             "url": outputs.url,
+            "health": pulse::json(common, &aws).await,
             "drift": !plan.is_empty(),
             "differences": plan.steps.iter().filter(|s| s.action != crate::engine::Action::Keep)
                 .collect::<Vec<_>>(),
@@ -45,6 +46,7 @@ pub async fn run(common: &Common) -> Result<Exit> {
     result(format!("version  {} (commit {})", outputs.version, outputs.git_sha));
     result(format!("live     for {}", long_time(age)));
     result(format!("url      {}", outputs.url));
+    pulse::print(common, &aws).await;
     if plan.is_empty() {
         result(format!("drift    {}", paint(GOOD, "none")));
     } else {

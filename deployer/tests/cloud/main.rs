@@ -21,6 +21,8 @@ mod faults;
 mod foreign;
 mod interrupted;
 mod life;
+mod logs;
+mod operations;
 mod release;
 mod rollback;
 mod saved_plan;
