@@ -10,8 +10,8 @@ STAGE ?= dev
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help local package plan deploy destroy smoke-test rollback releases verify status outputs graph \
-	test faults lint fmt clean tf-backend init ssm-put
+.PHONY: help local package plan deploy destroy smoke-test rollback releases verify status logs outputs \
+	graph test faults lint fmt clean tf-backend init ssm-put
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ verify: ## rebuild the commit that is deployed, and compare it with what serves
 
 status: ## what is live, since when, drifted or not
 	cargo xtask status $(ARGS)
+
+logs: ## what was logged, merged (ARGS="-f --errors")
+	cargo xtask logs $(ARGS)
 
 outputs: ## URL and names
 	cargo xtask outputs $(ARGS)

@@ -44,6 +44,11 @@ impl Env {
         format!("{}-{function}-{}", self.name(), self.region)
     }
 
+    /// As which API Gateway writes logs, for every stage and app of the account here.
+    pub fn gateway_log_role(&self) -> String {
+        format!("api-gateway-logs-{}", self.region)
+    }
+
     /// Under which the stage's roles are found again; `ListRoles` can filter by nothing else.
     pub fn role_path(&self) -> String {
         format!("/{}/{}/", self.app, self.stage)
@@ -52,6 +57,11 @@ impl Env {
     /// The name Lambda would choose, so that nothing must be configured for it.
     pub fn log_group(&self, function: &str) -> String {
         format!("/aws/lambda/{}", self.function(function))
+    }
+
+    /// Where API Gateway writes a line a request.
+    pub fn access_log_group(&self) -> String {
+        format!("/aws/apigateway/{}", self.name())
     }
 
     /// With account and region: bucket names are shared by the whole world.
@@ -80,6 +90,11 @@ impl Env {
     pub fn log_group_arn(&self, log_group: &str) -> String {
         let Self { partition, region, account, .. } = self;
         format!("arn:{partition}:logs:{region}:{account}:log-group:{log_group}")
+    }
+
+    pub fn topic_arn(&self, topic: &str) -> String {
+        let Self { partition, region, account, .. } = self;
+        format!("arn:{partition}:sns:{region}:{account}:{topic}")
     }
 
     /// ARN of a function by its full name, without a qualifier.

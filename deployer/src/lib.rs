@@ -43,7 +43,7 @@
 //!
 //! # The price
 //!
-//! A no-op costs a read of everything, some eighty calls. Each resource is built twice. Names are
+//! A no-op costs a read of everything, some hundred calls. Each resource is built twice. Names are
 //! the identity of things, so renaming the app means destroying and deploying.
 
 pub mod aws;

@@ -20,13 +20,14 @@ const fn quota(ops: &'static str, millis: u64, burst: u32) -> Quota {
 }
 
 /// Amazon API Gateway quotas, "API Gateway quotas for creating, deploying and managing an API";
-/// AWS Lambda quotas, "Lambda API requests". SSM's is documented nowhere; it is what others have seen.
+/// AWS Lambda quotas, "Lambda API requests"; CloudWatch and CloudWatch Logs quotas, the least of all regions. SSM's is documented nowhere; it is what others have seen.
 /// An operation counts for every row that begins it, but for those of [`APART`].
 const QUOTAS: &[Quota] = &[
     quota("apigateway:CreateRestApi", 3_000, 1),
     quota("apigateway:PutRestApi", 1_000, 1),
     quota("apigateway:DeleteRestApi", 30_000, 1),
     quota("apigateway:CreateDeployment", 5_000, 1),
+    quota("apigateway:UpdateAccount", 20_000, 1),
     quota("apigateway:UpdateUsagePlan", 20_000, 1),
     quota("apigateway:GetResources", 400, 5),
     quota("apigateway:CreateApiKey", 200, 5),
@@ -36,6 +37,9 @@ const QUOTAS: &[Quota] = &[
     quota("lambda:GetPolicy", 67, 15),
     quota("lambda:", 67, 15),
     quota("ssm:PutParameter", 334, 3),
+    quota("cloudwatch:PutMetricAlarm", 334, 3),
+    quota("cloudwatch:DescribeAlarms", 112, 9),
+    quota("logs:FilterLogEvents", 200, 5),
 ];
 
 /// Have a quota of their own, or none, and don't count for their service's.

@@ -71,6 +71,14 @@ const RULES: &[Rule] = &[
             || f.says("unable to decrypt the environment variables")
             || f.says("Invalid principal in policy")
     }),
+    // Asked again at the pace of its quota.
+    rule("IAM to tell API Gateway of the role", (20_000, 20_000), 180, |f| {
+        f.op == "apigateway:UpdateAccount"
+            && f.is("BadRequestException")
+            && (f.says("does not have required permissions")
+                || f.says("could not successfully write to CloudWatch Logs")
+                || f.says("not authorized"))
+    }),
     rule("S3 to hand out the package", (500, 2_000), 30, |f| {
         f.says("S3 Error Code: NoSuchKey") || f.says("S3 Error Code: NoSuchBucket")
     }),

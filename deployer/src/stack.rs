@@ -2,6 +2,8 @@
 //!
 //! To add an endpoint, write its handler (`functions/src/bin/NAME.rs`) and a line in [`ENDPOINTS`].
 
+mod alarms;
+
 use crate::aws::Aws;
 use crate::contract::{Endpoint, get};
 use crate::engine::{Graph, Handle};
@@ -38,6 +40,9 @@ const STAGE_LIMIT: Throttle = Throttle { rate: 100.0, burst: 200 };
 /// For one key, a second and at once; and how many a month.
 const KEY_LIMIT: Throttle = Throttle { rate: 50.0, burst: 100 };
 const KEY_QUOTA: i32 = 1_000_000;
+
+/// The SNS topic that alarms tell, by its name, in the stage's account and region; `None`: nobody.
+const ALARM_TOPIC: Option<&str> = None;
 
 /// The graph, and what a deploy's end has to tell.
 pub struct Stack {
@@ -93,6 +98,10 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
         })
         .collect();
 
+    let group = env.access_log_group();
+    let access_log = graph.add(move |_| LogGroup::new(group.clone(), LOG_RETENTION_DAYS));
+    let may_log = graph.add(|_| GatewayAccount { may_write_logs: true });
+
     // Routes and versions serve once all of them are proven, and then together.
     let (name, in_api) = (env.stage.clone(), api.clone());
     let proof = Proof { endpoints: endpoints.to_vec(), release: release.clone() };
@@ -100,6 +109,7 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
     let served = standing(&release.version, &release.git_sha, "live");
     let stage = graph.add(move |link| {
         permissions.iter().for_each(|permission| link.after(permission));
+        link.after(&may_log);
         let version = |(name, function): (&&str, _)| ((*name).to_owned(), link.to(function));
         Stage {
             api: link.to(&in_api),
@@ -109,9 +119,18 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
             functions: functions.iter().map(version).collect(),
             throttling: Stage::limit(STAGE_LIMIT),
             variables: Stage::calls_live(),
+            observation: Some(Observation::in_group(link.to(&access_log))),
             release: served.clone(),
         }
     });
+
+    for alarm in alarms::of_api(env) {
+        let stage = stage.clone();
+        graph.add(move |link| {
+            link.after(&stage);
+            alarm.clone()
+        });
+    }
 
     let (name, of_api, of_stage) = (env.name(), api.clone(), stage.clone());
     let plan = graph.add(move |link| UsagePlan {
@@ -150,6 +169,7 @@ pub fn earlier(env: &Env, api: &ApiId, record: &Record, entry: Entry) -> Graph<A
         functions: of.versions(),
         throttling: of.throttling.clone(),
         variables: Stage::calls_live(),
+        observation: None,
         release: standing(&of.version, &of.git_sha, "live"),
     });
     for fact in facts(env, &record.version, &record.git_sha) {
@@ -198,7 +218,7 @@ fn function(
     let (name, code, arch) =
         (env.function(short), release.package(short).code_sha256, release.arch.clone());
     let bucket = bucket.clone();
-    graph.add(move |link| Function {
+    let function = graph.add(move |link| Function {
         name: name.clone(),
         config: Config {
             description: format!("{} {}", endpoint.method, endpoint.path),
@@ -210,13 +230,22 @@ fn function(
             memory_mb: MEMORY_MB,
             timeout_seconds: TIMEOUT_SECONDS,
             environment: environment.clone(),
+            traced: true,
         },
         code: code.clone(),
         published: true,
         alias: Some(ALIAS.to_owned()),
         bucket: link.to(&bucket),
         artifact: link.to(&artifact),
-    })
+    });
+    for alarm in alarms::of_function(env, short) {
+        let function = function.clone();
+        graph.add(move |link| {
+            link.after(&function);
+            alarm.clone()
+        });
+    }
+    function
 }
 
 fn route(env: &Env, endpoint: &Endpoint) -> (String, Route) {

@@ -31,6 +31,8 @@ def application(record):
     check()
 
     from plugin import (  # noqa: F401
+        account,
+        alarms,
         aliases,
         api_keys,
         buckets,
@@ -39,6 +41,7 @@ def application(record):
         front,
         iam,
         lambda_functions,
+        log_events,
         metrics,
         openapi,
         patches,

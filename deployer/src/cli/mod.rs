@@ -7,11 +7,14 @@ mod deploy;
 mod destroy;
 mod explain;
 mod graph;
+mod invoke;
 mod key;
+mod logs;
 mod outputs;
 mod plan;
 mod policy;
 mod progress;
+mod pulse;
 mod releases;
 mod rollback;
 mod run;
@@ -195,6 +198,15 @@ enum Verb {
     /// Say what is live, since when, and whether it has drifted
     #[command(after_help = status::EXAMPLES)]
     Status,
+    /// Show what the functions and API Gateway logged, merged by time
+    #[command(after_help = logs::EXAMPLES)]
+    Logs(logs::Args),
+    /// Call an endpoint with the key, and show the answer
+    #[command(after_help = invoke::EXAMPLES)]
+    Invoke(invoke::Args),
+    /// Print an endpoint's URL, and open it where there is a browser
+    #[command(after_help = invoke::OPEN_EXAMPLES)]
+    Open(invoke::OpenArgs),
     /// Print the URL and what else others need to know
     #[command(after_help = outputs::EXAMPLES)]
     Outputs,
@@ -224,6 +236,9 @@ impl Verb {
             Self::Releases => "releases",
             Self::Verify(_) => "verify",
             Self::Status => "status",
+            Self::Logs(_) => "logs",
+            Self::Invoke(_) => "invoke",
+            Self::Open(_) => "open",
             Self::Outputs => "outputs",
             Self::Policy(_) => "policy",
             Self::Key(verb) => verb.name(),
@@ -257,6 +272,9 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         Verb::Releases => releases::run(common).await,
         Verb::Verify(args) => verify::run(common, args).await,
         Verb::Status => status::run(common).await,
+        Verb::Logs(args) => logs::run(common, args).await,
+        Verb::Invoke(args) => invoke::run(common, args).await,
+        Verb::Open(args) => invoke::open(common, args).await,
         Verb::Outputs => outputs::run(common).await,
         Verb::Policy(args) => policy::run(common, args).await,
         Verb::Key(verb) => key::run(common, verb).await,

@@ -4,7 +4,7 @@ use super::outputs::Outputs;
 use super::releases::{shown, standing, utc};
 use super::run::{Surveyed, connect, deployed, survey};
 use super::screen::{CHANGED, DIM, GOOD, count, paint, result, time};
-use super::{Common, Exit, key, show_plan};
+use super::{Common, Exit, key, pulse, show_plan};
 use crate::git::{self, Checkout, Place};
 use crate::resources::history::{self, Record};
 use crate::resources::retiring;
@@ -54,6 +54,7 @@ pub async fn run(common: &Common) -> Result<Exit> {
                 _ => None,
             },
             "retiring_keys": retiring(&aws),
+            "health": pulse::json(common, &aws).await,
             "drift": !plan.is_empty(),
             "differences": plan.steps.iter().filter(|s| s.action != crate::engine::Action::Keep)
                 .collect::<Vec<_>>(),
@@ -69,6 +70,7 @@ pub async fn run(common: &Common) -> Result<Exit> {
     }
     result(format!("url      {}", outputs.url));
     key::still_working(&aws).into_iter().for_each(result);
+    pulse::print(common, &aws).await;
     if plan.is_empty() {
         result(format!("drift    {}", paint(GOOD, "none")));
     } else {

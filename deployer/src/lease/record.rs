@@ -65,6 +65,11 @@ impl Seen {
         !self.is_free()
     }
 
+    /// Who has the stage, for what and since when, in words.
+    pub fn holder(&self, aws: &Aws) -> Option<String> {
+        self.is_held().then(|| self.held(aws).to_string())
+    }
+
     pub(super) fn is_free(&self) -> bool {
         self.etag.is_none() || self.record.as_ref().is_some_and(|record| !record.held)
     }

@@ -11,7 +11,7 @@ use crate::retry::{Made, Unfinished, make_or_adopt, until};
 use anyhow::{Context, Result, bail};
 use aws_sdk_lambda::types::{
     Architecture, Environment, FunctionCode, FunctionConfiguration, LastUpdateStatus,
-    LoggingConfig, Runtime, State,
+    LoggingConfig, Runtime, State, TracingConfig, TracingMode,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -61,6 +61,8 @@ pub struct Config {
     pub memory_mb: i32,
     pub timeout_seconds: i32,
     pub environment: BTreeMap<String, String>,
+    /// Whether X-Ray gets a sample of the calls.
+    pub traced: bool,
 }
 
 impl Config {
@@ -84,6 +86,7 @@ impl Config {
             memory_mb: live.memory_size().unwrap_or_default(),
             timeout_seconds: live.timeout().unwrap_or_default(),
             environment: variables.cloned().unwrap_or_default().into_iter().map(shown).collect(),
+            traced: live.tracing_config().and_then(|t| t.mode()) == Some(&TracingMode::Active),
         }
     }
 
@@ -92,6 +95,11 @@ impl Config {
         Environment::builder()
             .set_variables(Some(self.environment.clone().into_iter().collect()))
             .build()
+    }
+
+    fn tracing(&self) -> TracingConfig {
+        let mode = if self.traced { TracingMode::Active } else { TracingMode::PassThrough };
+        TracingConfig::builder().mode(mode).build()
     }
 
     fn logging(&self) -> Result<LoggingConfig> {
@@ -188,6 +196,7 @@ impl Function {
                 .memory_size(config.memory_mb)
                 .timeout(config.timeout_seconds)
                 .environment(config.environment())
+                .tracing_config(config.tracing())
                 .logging_config(logging.clone())
                 .send()
         };
@@ -330,6 +339,7 @@ impl Resource<Aws> for Function {
                 .memory_size(config.memory_mb)
                 .timeout(config.timeout_seconds)
                 .environment(config.environment())
+                .tracing_config(config.tracing())
                 .logging_config(logging.clone())
                 .set_tags(Some(cx.env.tags().into_iter().collect()))
                 .send()

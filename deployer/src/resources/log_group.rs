@@ -189,8 +189,12 @@ impl Resource<Aws> for LogGroup {
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
-        let mut owned = vec![];
-        for (name, days, arn) in groups(cx, &cx.env.log_group("")).await? {
+        let (mut owned, access) = (vec![], cx.env.access_log_group());
+        let functions = cx.env.log_group("");
+        let (functions, mut gateway) =
+            tokio::try_join!(groups(cx, &functions), groups(cx, &access))?;
+        gateway.retain(|(name, ..)| *name == access);
+        for (name, days, arn) in functions.into_iter().chain(gateway) {
             let Some(tags) = tags(cx, &arn).await? else { continue };
             if is_ours(&cx.env, &tags) || is_made_by_lambda(cx, &name, days, &tags).await? {
                 owned.push(Owned { id: name.clone(), name });

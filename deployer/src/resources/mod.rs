@@ -4,34 +4,44 @@
 //! [`Resource`]. Each wish reads itself back from AWS, so there is no code for differences here.
 //! What AWS does that one wouldn't expect stands where it is dealt with.
 
+mod alarm;
 mod api_key;
 mod artifact;
 mod bucket;
 mod canary;
 mod function;
+mod gateway_account;
 pub mod history;
 pub mod keys;
 mod log_group;
+mod log_lines;
+mod observation;
 mod parameter;
 mod permission;
 mod proof;
 mod prune;
+mod pulse;
 mod rest_api;
 mod role;
 mod stage;
 mod usage_plan;
 mod versions;
 
+pub use alarm::{Alarm, Measure, ringing};
 pub use api_key::{ApiKey, ApiKeyId, retiring};
 pub use artifact::{Artifact, ArtifactKey};
 pub use bucket::{Bucket, BucketName};
 pub use canary::{Canary, Withdrawn};
 pub use function::{AliasArn, Config, Function, Version, is_ours_or_absent, served_code};
+pub use gateway_account::GatewayAccount;
 pub use log_group::{LogGroup, LogGroupName, delete_again, retention};
+pub use log_lines::{LogLine, log_lines, log_sources};
+pub use observation::Observation;
 pub use parameter::{Parameter, SecretParameter, fact};
 pub use permission::Permission;
 pub use proof::{Disproved, Proof};
 pub use prune::Needless;
+pub use pulse::{Calls, Pulse, pulse};
 pub use rest_api::{ApiId, RestApi, Route, api_id};
 pub use role::{Role, RoleArn};
 pub use stage::{Entry, Stage, StageName, Throttle, standing};
@@ -55,14 +65,16 @@ pub fn kinds() -> Vec<Kind<Aws>> {
         Kind::of::<Function>(&["artifact", "log group", "role"]),
         Kind::of::<RestApi>(&["function"]),
         Kind::of::<Permission>(&["function", "rest api"]),
-        Kind::of::<Stage>(&["rest api", "permission", "function"]),
+        Kind::of::<GatewayAccount>(&[]),
+        Kind::of::<Stage>(&["rest api", "permission", "function", "api gateway account"]),
+        Kind::of::<Alarm>(&["stage", "function"]),
         Kind::of::<ApiKey>(&["bucket"]),
         Kind::of::<UsagePlan>(&["stage", "api key"]),
     ]
 }
 
-/// Whether this is needed, though the stack doesn't declare it any more: a function, with its role and
-/// its logs, which a release that is kept served; a key that was rotated, until its time is over.
+/// Whether this is needed, though the stack doesn't declare it any more: a function, with its role,
+/// its logs and its alarms, which a release that is kept served; a key that was rotated, until its time is over.
 pub fn needed(cx: &Aws, kind: &str, Owned { name, id }: &Owned) -> bool {
     if kind == ApiKey::KIND {
         return retiring(cx).contains_key(id);
@@ -74,6 +86,7 @@ pub fn needed(cx: &Aws, kind: &str, Owned { name, id }: &Owned) -> bool {
         "function" => cx.env.function(short) == *name,
         "role" => cx.env.role(short) == *name,
         "log group" => cx.env.log_group(short) == *name,
+        "alarm" => name.rsplit_once('-').is_some_and(|(of, _)| cx.env.function(short) == of),
         _ => false,
     })
 }
@@ -84,6 +97,7 @@ pub const LISTED: &[&str] = &["rest api", "api key", "usage plan"];
 /// The operations of a step of which AWS allows few: what a plan's estimate of its time counts.
 pub fn scarce_calls(step: &Step) -> &'static [&'static str] {
     match (step.kind.as_str(), step.action) {
+        ("api gateway account", Action::Create) => &["apigateway:UpdateAccount"],
         ("rest api", Action::Create) => &["apigateway:CreateRestApi", "apigateway:PutRestApi"],
         ("rest api", Action::Update) => &["apigateway:PutRestApi"],
         ("rest api", Action::Delete) => &["apigateway:DeleteRestApi"],

@@ -28,8 +28,9 @@ pub struct Role {
 }
 
 impl Role {
-    /// The role of a function that may write to its own log group and do nothing else. It may not
-    /// even create the group: a late log line must not bring back one that was deleted.
+    /// The role of a function that may write to its own log group, send traces and do nothing else. It may
+    /// not even create the group: a late log line must not bring back one that was deleted. Traces are
+    /// nobody's in particular: AWS knows no narrower resource for them (Service Authorization Reference).
     pub fn for_function(name: String, log_group_arn: &str) -> Self {
         let write = json!({
             "Version": "2012-10-17",
@@ -47,7 +48,17 @@ impl Role {
                 "Principal": { "Service": ["lambda.amazonaws.com"] },
             }],
         });
-        let policies = BTreeMap::from([("write-logs".to_owned(), canonical(write))]);
+        let trace = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+                "Resource": ["*"],
+            }],
+        });
+        let policies = [("write-logs", write), ("send-traces", trace)]
+            .map(|(name, policy)| (name.to_owned(), canonical(policy)))
+            .into();
         Self { name, trust: canonical(trust), policies, attached: vec![] }
     }
 
@@ -136,7 +147,7 @@ async fn policies(cx: &Aws, role: &str) -> Result<BTreeMap<String, Value>> {
 }
 
 /// The role itself and its tags; lists don't tell the tags.
-async fn get(cx: &Aws, name: &str) -> Result<Option<(aws_sdk_iam::types::Role, Tags)>> {
+pub(super) async fn get(cx: &Aws, name: &str) -> Result<Option<(aws_sdk_iam::types::Role, Tags)>> {
     let request = || cx.iam.get_role().role_name(name).send();
     let answer = cx.call("iam:GetRole", request).await.or_missing()?;
     let Some(role) = answer.and_then(|answer| answer.role) else { return Ok(None) };

@@ -3,7 +3,7 @@
 
 use super::history::{self, Record, Served};
 use super::rest_api::busy_or_gone;
-use super::{ApiId, Aws, Canary, Proof, Version, outputs, owner, versions};
+use super::{ApiId, Aws, Canary, Observation, Proof, Version, outputs, owner, versions};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Resource, Stopped, Value};
 use crate::env::{ALIAS, ALIAS_VARIABLE, Tags};
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 outputs! { StageName }
 
 /// A stage owns its deployments: snapshots of the routes, each named by the hash of what it holds.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Stage {
     #[serde(skip)]
     pub api: Value<ApiId>,
@@ -33,6 +33,9 @@ pub struct Stage {
     pub throttling: BTreeMap<String, Throttle>,
     /// What the definition leaves open: the alias that is called.
     pub variables: BTreeMap<String, String>,
+    /// How it is watched. None: however it is, as a rollback leaves it.
+    #[serde(flatten)]
+    pub observation: Option<Observation>,
     /// The newest release on record that hasn't failed: version, commit, and how far it has come.
     pub release: BTreeMap<&'static str, String>,
 }
@@ -217,26 +220,22 @@ impl Stage {
         if let Made::Adopted(name) = make_or_adopt(make, exists, || super::adopt(self, cx)).await? {
             return Ok(name);
         }
-        let (settings, variables) = (BTreeMap::new(), &self.variables);
-        self.flip(cx, &all, self.configure(cx, api, &deployment, &settings, variables)).await?;
+        let new = Self { throttling: BTreeMap::new(), ..self.clone() };
+        self.flip(cx, &all, self.configure(cx, api, &deployment, &new)).await?;
         Ok(StageName(self.name.clone()))
     }
 
     /// Sets what CreateStage can't, removes what isn't wanted, and moves the stage to a deployment.
-    async fn configure(
-        &self,
-        cx: &Aws,
-        api: &str,
-        deployment: &str,
-        live: &BTreeMap<String, Throttle>,
-        variables: &BTreeMap<String, String>,
-    ) -> Result<()> {
+    async fn configure(&self, cx: &Aws, api: &str, deployment: &str, live: &Self) -> Result<()> {
+        let variables = &live.variables;
         let replace = |path: &str, value: String| {
             PatchOperation::builder().op(Op::Replace).path(path).value(value).build()
         };
         let mut patch = vec![replace("/deploymentId", deployment.to_owned())];
+        patch.extend(self.observation.iter().flat_map(|wanted| wanted.patch(&cx.env)));
         let remove = |path: String| PatchOperation::builder().op(Op::Remove).path(path).build();
-        for method in live.keys().filter(|method| !self.throttling.contains_key(*method)) {
+        for method in live.throttling.keys().filter(|method| !self.throttling.contains_key(*method))
+        {
             // The whole key: AWS refuses to remove its parts (UpdateStage).
             patch.push(remove(format!("/{method}")));
         }
@@ -321,6 +320,7 @@ impl Resource<Aws> for Stage {
                 throttling: stage.method_settings().into_iter().flatten().map(throttle).collect(),
                 functions: functions?,
                 variables: variables.map(|(name, value)| (name.clone(), value.clone())).collect(),
+                observation: self.observation.is_some().then(|| Observation::of(&stage, &cx.env)),
                 release: release.unwrap_or_default(),
                 entry: Entry::Return,
             },
@@ -338,8 +338,11 @@ impl Resource<Aws> for Stage {
             let is = &live.props;
             let candidates = self.candidates(&is.functions)?;
             let new_routes = is.deployment != self.deployment;
-            let stage_moves =
+            let serves_otherwise =
                 new_routes || is.throttling != self.throttling || is.variables != self.variables;
+            let watched = self.observation.as_ref().zip(is.observation.as_ref());
+            let stage_moves =
+                serves_otherwise || watched.is_some_and(|(wanted, is)| !wanted.is(is));
             let deployment = match stage_moves {
                 true => self.deployment(cx, api).await?,
                 false => String::new(),
@@ -354,7 +357,7 @@ impl Resource<Aws> for Stage {
                 if new_routes && again.is_none() {
                     proof.check_routes(cx, api, &calls).await?;
                 }
-                let moves = stage_moves || !candidates.is_empty();
+                let moves = serves_otherwise || !candidates.is_empty();
                 history::begin(cx, self.draft(cx, proof, *again)?, moves).await?;
                 if let Some(canary) = canary {
                     canary.bake(cx, proof, &is.functions, &candidates).await?;
@@ -362,10 +365,7 @@ impl Resource<Aws> for Stage {
             }
             let stage = async {
                 match stage_moves {
-                    true => {
-                        let (settings, variables) = (&is.throttling, &is.variables);
-                        self.configure(cx, api, &deployment, settings, variables).await
-                    }
+                    true => self.configure(cx, api, &deployment, is).await,
                     false => Ok(()),
                 }
             };

@@ -78,6 +78,7 @@ async fn change_api(aws: &Aws, api: &str) {
     let deployment = gateway.create_deployment().rest_api_id(api).send().await.unwrap();
     let stage = gateway.update_stage().rest_api_id(api).stage_name("dev");
     let stage = stage.patch_operations(replace("/deploymentId", deployment.id().unwrap()));
+    let stage = stage.patch_operations(replace("/accessLogSettings/format", "$context.requestId"));
     stage.patch_operations(replace("/*/*/throttling/rateLimit", "7")).send().await.unwrap();
 }
 
@@ -94,6 +95,13 @@ async fn change_key_and_plan(aws: &Aws) {
     let limits = limits.patch_operations(replace("/throttle/burstLimit", "7"));
     limits.patch_operations(replace("/quota/limit", "7")).send().await.unwrap();
     gateway.delete_usage_plan_key().usage_plan_id(plan).key_id(key).send().await.unwrap();
+}
+
+async fn change_alarms(aws: &Aws) {
+    let silent = aws.cloudwatch.disable_alarm_actions().alarm_names("ops-api-dev-5xx");
+    silent.send().await.unwrap();
+    let gone = aws.cloudwatch.delete_alarms().alarm_names("ops-api-dev-root-errors");
+    gone.send().await.unwrap();
 }
 
 async fn change_parameters(aws: &Aws) {
@@ -131,6 +139,7 @@ pub async fn change_everything(account: &Account) {
     let api = apis.items().iter().find(|api| api.name == Some(aws.env.name())).unwrap();
     change_api(&aws, api.id().unwrap()).await;
     change_bucket(&aws, &format!("artifacts/root/{sha256}.zip")).await;
+    change_alarms(&aws).await;
     change_parameters(&aws).await;
     change_key_and_plan(&aws).await;
 }

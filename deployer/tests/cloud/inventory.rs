@@ -1,4 +1,5 @@
-//! Everything that is in an account, by the services' own lists.
+//! Everything that is in an account, by the services' own lists; but the role that API Gateway writes
+//! logs as, which belongs to the account and stays.
 
 use deployer::aws::Aws;
 
@@ -28,6 +29,9 @@ async fn storage(aws: &Aws) -> Vec<String> {
     for group in aws.logs.describe_log_groups().send().await.unwrap().log_groups() {
         things.push(format!("log group {}", group.log_group_name().unwrap()));
     }
+    for alarm in aws.cloudwatch.describe_alarms().send().await.unwrap().metric_alarms() {
+        things.push(format!("alarm {}", alarm.alarm_name().unwrap()));
+    }
     things
 }
 
@@ -35,6 +39,9 @@ async fn identity(aws: &Aws) -> Vec<String> {
     let mut things = vec![];
     for role in aws.iam.list_roles().send().await.unwrap().roles() {
         let role = role.role_name();
+        if role == aws.env.gateway_log_role() {
+            continue;
+        }
         things.push(format!("role {role}"));
         let policies = aws.iam.list_role_policies().role_name(role).send().await.unwrap();
         things.extend(policies.policy_names().iter().map(|p| format!("policy {role}/{p}")));

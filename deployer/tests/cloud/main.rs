@@ -23,6 +23,8 @@ mod foreign;
 mod interrupted;
 mod keys;
 mod life;
+mod logs;
+mod operations;
 mod release;
 mod returns;
 mod rights;

@@ -132,7 +132,8 @@ fn serve(client: TcpStream, cloud: &str, heard: &Mutex<Heard>, silence: &Sender<
     let target = header("x-amz-target").and_then(|target| target.split_once('.'));
     let action = std::str::from_utf8(&body).ok().and_then(|body| body.strip_prefix("Action="));
     let action = action.and_then(|action| action.split('&').next());
-    let operation = target.map(|(_, operation)| operation).or(action).map(ToOwned::to_owned);
+    let operation = target.or(path.split_once("/operation/")).map(|(_, operation)| operation);
+    let operation = operation.or(action).map(ToOwned::to_owned);
     let last = {
         let mut heard = heard.lock().unwrap();
         if heard.silent {

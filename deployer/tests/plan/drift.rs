@@ -44,6 +44,10 @@ fn stage(world: &mut Value) -> &mut Value {
     &mut world["apis"]["api1"]["stages"]["dev"]
 }
 
+fn alarm<'a>(world: &'a mut Value, name: &str) -> &'a mut Value {
+    &mut world["alarms"][format!("ops-api-dev-{name}")]
+}
+
 fn usage_plan(world: &mut Value) -> &mut Value {
     &mut world["usage plans"]["plan1"]
 }
@@ -64,6 +68,12 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
     }),
     ("role", "policies.write-logs.Statement", |w| {
         role(w)["policies"]["write-logs"]["Statement"][0]["Resource"] = json!("*");
+    }),
+    ("role", "policies.send-traces.Version", |w| {
+        role(w)["policies"]["send-traces"]["Version"] = json!("2008-10-17");
+    }),
+    ("role", "policies.send-traces.Statement", |w| {
+        role(w)["policies"]["send-traces"]["Statement"][0]["Action"] = json!("xray:*");
     }),
     ("role", "policies.extra.Statement", |w| {
         role(w)["policies"]["extra"] = json!({ "Statement": { "Effect": "Allow", "Action": "*" } });
@@ -88,6 +98,7 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
         configure(w, "Environment.Variables.VERSION", json!(""))
     }),
     ("function", "environment.DEBUG", |w| configure(w, "Environment.Variables.DEBUG", json!("1"))),
+    ("function", "traced", |w| configure(w, "TracingConfig", json!({ "Mode": "PassThrough" }))),
     ("function", "code", |w| configure(w, "CodeSha256", json!("AAAA"))),
     ("function", "published", |w| health(w)["live"]["Timeout"] = json!(900)),
     ("function", "published", |w| health(w)["live"]["CodeSha256"] = json!("AAAA")),
@@ -131,6 +142,37 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
     ("stage", r#"throttling["*/*"].burst"#, |w| {
         stage(w)["methodSettings"]["*/*"]["throttlingBurstLimit"] = json!(1);
     }),
+    ("stage", "access_log access_log_format", |w| stage(w)["accessLogSettings"] = Value::Null),
+    ("stage", "access_log", |w| {
+        stage(w)["accessLogSettings"]["destinationArn"] = json!("arn:aws:firehose:r:1:x");
+    }),
+    ("stage", "access_log_format", |w| stage(w)["accessLogSettings"]["format"] = json!("$context")),
+    ("stage", "traced", |w| stage(w)["tracingEnabled"] = json!(false)),
+    ("alarm", "description", |w| alarm(w, "5xx")["AlarmDescription"] = json!("by hand")),
+    ("alarm", "metrics.percent", |w| {
+        alarm(w, "5xx")["Metrics"][2]["Expression"] = json!("errors");
+    }),
+    ("alarm", "metrics.errors", |w| {
+        alarm(w, "5xx")["Metrics"][0]["MetricStat"]["Metric"]["MetricName"] = json!("4XXError");
+    }),
+    ("alarm", "metrics.requests", |w| {
+        alarm(w, "5xx")["Metrics"][1]["MetricStat"]["Stat"] = json!("Average");
+    }),
+    ("alarm", "metrics.slowest", |w| {
+        alarm(w, "latency")["Metrics"][0]["MetricStat"]["Period"] = json!(60);
+    }),
+    ("alarm", "metrics.throttles", |w| {
+        let metric = &mut alarm(w, "health-throttles")["Metrics"][0]["MetricStat"]["Metric"];
+        metric["Dimensions"][1]["Value"] = json!("another");
+    }),
+    ("alarm", "comparison", |w| {
+        alarm(w, "5xx")["ComparisonOperator"] = json!("LessThanThreshold");
+    }),
+    ("alarm", "threshold", |w| alarm(w, "5xx")["Threshold"] = json!(50.0)),
+    ("alarm", "periods", |w| alarm(w, "5xx")["EvaluationPeriods"] = json!(9)),
+    ("alarm", "missing_data", |w| alarm(w, "5xx")["TreatMissingData"] = json!("breaching")),
+    ("alarm", "topics", |w| alarm(w, "5xx")["OKActions"] = json!(["arn:aws:sns:r:1:theirs"])),
+    ("alarm", "enabled", |w| alarm(w, "5xx")["ActionsEnabled"] = json!(false)),
     ("api key", "enabled", |w| w["keys"]["key1"]["enabled"] = json!(false)),
     ("usage plan", "rate", |w| usage_plan(w)["throttle"]["rateLimit"] = json!(1.5)),
     ("usage plan", "burst", |w| usage_plan(w)["throttle"]["burstLimit"] = json!(1)),
@@ -186,7 +228,9 @@ async fn the_table_of_drifts_has_every_field_of_every_kind() {
         each.map(|path| ((*kind).to_owned(), path))
     });
     // An artifact's bucket and a key's value are what they are: another one is another thing.
-    let identities = [("artifact", "bucket"), ("api key", "value")];
+    // The account's role is anybody's.
+    let identities =
+        [("artifact", "bucket"), ("api key", "value"), ("api gateway account", "may_write_logs")];
     let identities = identities.map(|(kind, path)| (kind.to_owned(), path.to_owned()));
     let tried: BTreeSet<_> = tried.chain(identities).collect();
     let missing: Vec<_> = wanted.difference(&tried).collect();

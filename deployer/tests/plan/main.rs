@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod cloudwatch;
 mod drift;
 mod fuzz;
 mod orphans;

@@ -19,6 +19,8 @@ fn leave(world: &mut Value, tags: &Value) {
     let mut api = api("0");
     (api["name"], api["tags"]) = (json!("an old name"), tags.clone());
     world["apis"]["api2"] = api;
+    world["alarms"]["ops-api-dev-old-errors"] = world["alarms"]["ops-api-dev-5xx"].clone();
+    world["alarms"]["ops-api-dev-old-errors"]["tags"] = tags.clone();
     // Of one name, as a lost answer leaves them.
     world["keys"]["key2"] = key("a-second-key-of-the-same-name");
     world["keys"]["key2"]["tags"] = tags.clone();

@@ -1,6 +1,7 @@
 //! AWS's side of the wire: each reading request is answered from the world, in the format of its
 //! service. Anything else, any write above all, ends the test.
 
+use crate::cloudwatch;
 use crate::world::{ACCOUNT, REGION};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector,
@@ -21,6 +22,13 @@ struct Wire(Value);
 
 impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if let Some((_, operation)) = request.uri().split_once("/operation/") {
+            let answer = cloudwatch::answer(&self.0, operation, request.body().bytes().unwrap());
+            let answer = answer.unwrap_or_else(|| panic!("not a read: {operation}"));
+            let mut answer = HttpResponse::new(StatusCode::try_from(200).unwrap(), answer.into());
+            answer.headers_mut().insert("smithy-protocol", "rpc-v2-cbor");
+            return HttpConnectorFuture::ready(Ok(answer));
+        }
         let (status, body) = self.answer(&request);
         let status = StatusCode::try_from(status).unwrap();
         HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
@@ -312,6 +320,7 @@ impl Wire {
             return Some(json_error(404, "NotFoundException"));
         }
         Some(match words {
+            ["account"] => ok(&Value::Object(entries(&self.0["account"]))),
             ["restapis"] => list("apis", &["resources", "deployments", "stages"]),
             ["restapis", _] => ok(&json!({})),
             ["restapis", id, "resources"] => {

@@ -66,6 +66,7 @@ pub fn function(short: &str, description: &str, environment: &Value) -> Value {
         "MemorySize": 256,
         "Timeout": 5,
         "Environment": { "Variables": environment },
+        "TracingConfig": { "Mode": "Active" },
         "LoggingConfig": { "LogFormat": "Text", "LogGroup": format!("/aws/lambda/{name}") },
         "CodeSha256": code(short),
         "State": "Active",
@@ -163,9 +164,87 @@ pub fn api(deployment: &str) -> Value {
                 "*/*": { "throttlingRateLimit": 100.0, "throttlingBurstLimit": 200 },
             },
             "variables": { "alias": "live" },
+            "accessLogSettings": { "destinationArn": access_log(), "format": FORMAT },
+            "tracingEnabled": true,
             "tags": tags(),
         } },
     })
+}
+
+fn access_log() -> String {
+    format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/apigateway/ops-api-dev")
+}
+
+/// A line a request.
+const FORMAT: &str = concat!(
+    r#"{"requestId":"$context.requestId","extendedRequestId":"$context.extendedRequestId","#,
+    r#""functionRequestId":"$context.awsEndpointRequestId","ip":"$context.identity.sourceIp","#,
+    r#""method":"$context.httpMethod","route":"$context.resourcePath","#,
+    r#""status":"$context.status","milliseconds":"$context.responseLatency","#,
+    r#""functionMilliseconds":"$context.integrationLatency","#,
+    r#""functionStatus":"$context.integrationStatus","error":"$context.error.message","#,
+    r#""functionError":"$context.integrationErrorMessage","apiKeyId":"$context.identity.apiKeyId"}"#,
+);
+
+fn metric(id: &str, stat: &str, (space, name): (&str, &str), dimensions: &Value) -> Value {
+    let list = dimensions.as_object().unwrap().iter();
+    let list: Vec<_> = list.map(|(k, v)| json!({ "Name": k, "Value": v })).collect();
+    json!({
+        "Id": id,
+        "MetricStat": {
+            "Metric": { "Namespace": space, "MetricName": name, "Dimensions": list },
+            "Period": 300,
+            "Stat": stat,
+        },
+        "ReturnData": true,
+    })
+}
+
+fn alarm(description: &str, metrics: &[Value], threshold: f64, periods: i32) -> Value {
+    json!({
+        "AlarmDescription": description,
+        "Metrics": metrics,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Threshold": threshold,
+        "EvaluationPeriods": periods,
+        "TreatMissingData": "notBreaching",
+        "AlarmActions": [],
+        "OKActions": [],
+        "ActionsEnabled": true,
+        "StateValue": "OK",
+        "tags": tags(),
+    })
+}
+
+fn alarms() -> Value {
+    let api = json!({ "ApiName": "ops-api-dev", "Stage": "dev" });
+    let ratio = json!({
+        "Id": "percent",
+        "Expression": "IF(requests >= 20, 100 * errors / requests, 0)",
+        "ReturnData": true,
+    });
+    let of_api = |id, stat, name| metric(id, stat, ("AWS/ApiGateway", name), &api);
+    let errors = [of_api("errors", "Sum", "5XXError"), of_api("requests", "Sum", "Count"), ratio];
+    let latency = [of_api("slowest", "p99", "Latency")];
+    let mut all = json!({
+        "ops-api-dev-5xx":
+            alarm("more than 5% of the answers are 5xx; see docs/OPERATIONS.md#5xx", &errors, 5.0, 1),
+        "ops-api-dev-latency": alarm(
+            "one request of a hundred takes 2 s; see docs/OPERATIONS.md#latency", &latency, 2000.0, 3),
+    });
+    for short in functions() {
+        let name = format!("ops-api-dev-{short}");
+        let of = json!({ "FunctionName": name, "Resource": format!("{name}:live") });
+        let one = |id, metric_name, text: &str| {
+            let metrics = [metric(id, "Sum", ("AWS/Lambda", metric_name), &of)];
+            alarm(&format!("{text}; see docs/OPERATIONS.md#{id}"), &metrics, 0.0, 1)
+        };
+        all[format!("{name}-errors")] =
+            one("errors", "Errors", "the function crashed or timed out");
+        all[format!("{name}-throttles")] =
+            one("throttles", "Throttles", "Lambda refused calls: too many at once");
+    }
+    all
 }
 
 pub fn key(value: &str) -> Value {
@@ -189,6 +268,7 @@ pub fn usage_plan() -> Value {
 /// Everything that the stack wants, as AWS would tell it.
 pub fn everything(definition: &str) -> Value {
     let (mut roles, mut logs, mut all) = (json!({}), json!({}), json!({}));
+    logs["/aws/apigateway/ops-api-dev"] = log_group();
     for endpoint in ENDPOINTS {
         let (short, name) = (endpoint.function, format!("ops-api-dev-{}", endpoint.function));
         let log_arn = format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{name}:*");
@@ -199,6 +279,14 @@ pub fn everything(definition: &str) -> Value {
                 "Effect": "Allow",
                 "Action": ["logs:PutLogEvents", "logs:CreateLogStream"],
                 "Resource": log_arn,
+            }],
+        });
+        role["policies"]["send-traces"] = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+                "Resource": "*",
             }],
         });
         roles[format!("{name}-{REGION}")] = role;
@@ -212,6 +300,8 @@ pub fn everything(definition: &str) -> Value {
     }
     json!({
         "roles": roles,
+        "account": { "cloudwatchRoleArn": "arn:aws:iam::1:role/somebody-elses" },
+        "alarms": alarms(),
         "log groups": logs,
         "functions": all,
         "parameters": {

@@ -18,7 +18,7 @@ fn of_two_deploys_of_one_stage_one_works_and_the_other_is_told() {
     let mut runs = world.run_together(&account, &["deploy --yes", "deploy --yes"]);
     runs.sort_by_key(|ran| ran.code);
     let [done, told] = <[Ran; 2]>::try_from(runs).unwrap();
-    done.ends(0).says("deployed: 23 resources");
+    done.ends(0).says("deployed: 33 resources");
     let commit = account.packages.commit();
     told.ends(4)
         .says("stage dev is held by root on ")
@@ -73,7 +73,7 @@ fn of_two_destroys_the_second_finds_nothing_to_do() {
     let mut ran = world.run_together(&account, &["destroy --yes", "destroy --yes"]);
     ran.sort_by_key(|ran| ran.out.contains("deleted 0"));
     let [done, idle] = <[Ran; 2]>::try_from(ran).unwrap();
-    done.ends(0).says("deleted 16, remaining 0");
+    done.ends(0).says("deleted 25, remaining 0");
     idle.ends(0).says("stage dev isn't there").says("deleted 0, remaining 0");
     assert_eq!(block_on(account.inventory()), Vec::<String>::new());
 }

@@ -153,6 +153,7 @@ fn gateway(method: &str, path: &str) -> String {
         "usageplans" => Some("UsagePlan"),
         "keys" => Some("UsagePlanKey"),
         "tags" => Some("Tags"),
+        "account" => Some("Account"),
         "methods" => Some("Method"),
         _ => None,
     };
@@ -169,7 +170,7 @@ fn gateway(method: &str, path: &str) -> String {
         "DELETE" => "Delete",
         _ => "Get",
     };
-    let plural = if method == "GET" && all { "s" } else { "" };
+    let plural = if method == "GET" && all && noun != "Account" { "s" } else { "" };
     format!("{verb}{noun}{plural}")
 }
 
@@ -214,6 +215,18 @@ impl Response {
     }
 }
 
+/// CloudWatch's: a map of two texts.
+fn refuse_in_cbor(status: u16, code: &str, message: &str) -> Response {
+    let text = |text: &str| {
+        let length = u16::try_from(text.len()).unwrap().to_be_bytes();
+        [&[0x79], &length[..], text.as_bytes()].concat()
+    };
+    let body = [vec![0xa2], text("__type"), text(code), text("message"), text(message)].concat();
+    let headers = [("smithy-protocol", "rpc-v2-cbor"), ("x-amzn-requestid", "a-request-id")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    Response { status, headers, body }
+}
+
 /// An error as that service words it.
 pub fn refuse(service: &str, status: u16, code: &str, message: &str) -> Response {
     let mut headers = BTreeMap::from([("x-amzn-requestid".to_owned(), "a-request-id".to_owned())]);
@@ -226,6 +239,7 @@ pub fn refuse(service: &str, status: u16, code: &str, message: &str) -> Response
             "<Error><Code>{code}</Code><Message>{message}</Message>\
              <RequestId>a-request-id</RequestId></Error>"
         ),
+        "monitoring" => return refuse_in_cbor(status, code, message),
         "ssm" | "logs" => serde_json::json!({ "__type": code, "message": message }).to_string(),
         _ => {
             headers.insert("x-amzn-errortype".to_owned(), code.to_owned());

@@ -1,0 +1,101 @@
+//! `deployer invoke` and `open`: one call as a caller makes it, and where callers call.
+
+use super::run::{connect, deployed};
+use super::screen::{BAD, DIM, GOOD, can_ask, paint, result, say, time};
+use super::{Common, Exit, explain};
+use crate::aws::Aws;
+use crate::http::get;
+use crate::resources::SecretParameter;
+use anyhow::{Result, anyhow, bail};
+use serde_json::{Value, json};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+pub const EXAMPLES: &str = "\
+The body goes to stdout, status and time to stderr. From 400 on the exit code is 1.
+
+Examples:
+  deployer invoke health
+  deployer invoke /metadata | jq .
+  deployer invoke /health?deep=1 --json";
+
+pub const OPEN_EXAMPLES: &str = "\
+In a terminal with xdg-open also opens a browser, which has no key: expect 403.
+
+Example:
+  deployer open health";
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A function, or a path of the API
+    #[arg(value_name = "NAME|/PATH")]
+    target: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct OpenArgs {
+    /// A function, or a path of the API
+    #[arg(default_value = "/", value_name = "NAME|/PATH")]
+    target: String,
+}
+
+pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
+    let path = path(common, &args.target)?;
+    let aws = connect(common).await?;
+    let url = url(common, &aws, &path).await?;
+    let key = SecretParameter::value(&aws, &aws.env.parameter("api-key")).await?;
+    let began = Instant::now();
+    let answer = get(&aws.http, &url, &[("x-api-key", key.reveal())]).await;
+    let took = began.elapsed();
+    let answer = answer.map_err(|error| anyhow!("calling {url}: no answer: {error}"))?;
+    let good = answer.status < 400;
+    // A handler may repeat what it was sent.
+    let body = answer.body.replace(key.reveal(), &key.to_string());
+    if common.json {
+        let parsed: Option<Value> = serde_json::from_str(&body).ok();
+        result(json!({
+            "url": url,
+            "status": answer.status,
+            "milliseconds": took.as_millis(),
+            "content_type": answer.content_type,
+            "body": parsed.unwrap_or(Value::String(body)),
+        }));
+    } else {
+        let status = paint(if good { GOOD } else { BAD }, answer.status);
+        say(format!("{status} {}", paint(DIM, format!("{} GET {url}", time(took)))));
+        result(body.trim_end());
+    }
+    Ok(if good { Exit::Done } else { Exit::Failed })
+}
+
+pub async fn open(common: &Common, args: &OpenArgs) -> Result<Exit> {
+    let path = path(common, &args.target)?;
+    let aws = connect(common).await?;
+    let url = url(common, &aws, &path).await?;
+    result(&url);
+    if can_ask() {
+        let quiet = || Stdio::null();
+        // Where there is no browser, the URL is printed all the same.
+        let _ = Command::new("xdg-open").arg(&url).stdout(quiet()).stderr(quiet()).spawn();
+    }
+    Ok(Exit::Done)
+}
+
+async fn url(common: &Common, aws: &Aws, path: &str) -> Result<String> {
+    let Some(deployed) = deployed(common, aws).await? else {
+        bail!(explain::NotDeployed(common.stage.clone()));
+    };
+    Ok(format!("{}{path}", aws.url(&deployed.api)))
+}
+
+/// The path itself, or the first that the function answers.
+fn path(common: &Common, target: &str) -> Result<String> {
+    if target.starts_with('/') {
+        return Ok(target.to_owned());
+    }
+    let named = common.endpoints().iter().find(|endpoint| endpoint.function == target);
+    let known = || common.functions().into_iter().collect::<Vec<_>>().join(", ");
+    let named =
+        named.ok_or_else(|| anyhow!("no function is called {target:?}; there are {}", known()));
+    named.map(|endpoint| endpoint.path.to_owned())
+}

@@ -1,0 +1,274 @@
+//! A CloudWatch alarm: what is measured, from when on it is too much, and who is told.
+
+use super::{Aws, adopt, is_ours, owner};
+use crate::aws::Missing;
+use crate::engine::{Live, Owned, Resource};
+use crate::env::Tags;
+use anyhow::Result;
+use aws_sdk_cloudwatch::types::{
+    ComparisonOperator, Dimension, Metric, MetricAlarm, MetricDataQuery, MetricStat, Tag,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// It goes off when the measure is above the threshold for so many periods in a row.
+#[derive(Clone, Debug, Serialize)]
+pub struct Alarm {
+    #[serde(skip)]
+    pub name: String,
+    /// What it means, and where to read on.
+    pub description: String,
+    /// By id, in words; see [`Measure::words`].
+    pub metrics: BTreeMap<String, String>,
+    #[serde(skip)]
+    measures: Vec<MetricDataQuery>,
+    pub comparison: String,
+    pub threshold: f64,
+    pub periods: i32,
+    /// What silence means. Not the default, `missing`, by which an alarm without traffic never ends.
+    pub missing_data: String,
+    /// Topics that are told when it goes off and when it ends.
+    pub topics: Vec<String>,
+    pub enabled: bool,
+}
+
+/// A metric, or an expression of others. The last of an alarm is what is compared.
+pub struct Measure(MetricDataQuery);
+
+/// CloudWatch counts by the minute; five of them are one measure.
+const PERIOD: i32 = 300;
+
+impl Measure {
+    /// Of a service's metric, with just these dimensions: another set is another metric, and an alarm
+    /// on one that nobody writes is silent for ever.
+    pub fn of(id: &str, stat: &str, (service, metric): (&str, &str), by: &[(&str, &str)]) -> Self {
+        let dimension =
+            |(name, value): &(&str, &str)| Dimension::builder().name(*name).value(*value).build();
+        let metric = Metric::builder()
+            .namespace(format!("AWS/{service}"))
+            .metric_name(metric)
+            .set_dimensions(Some(by.iter().map(dimension).collect()))
+            .build();
+        let stat = MetricStat::builder().metric(metric).period(PERIOD).stat(stat).build();
+        Self(MetricDataQuery::builder().id(id).metric_stat(stat).build())
+    }
+
+    pub fn expression(id: &str, expression: &str) -> Self {
+        Self(MetricDataQuery::builder().id(id).expression(expression).build())
+    }
+}
+
+/// `Sum of AWS/Lambda Errors, FunctionName=…, a period of 300 s`.
+fn words(measure: &MetricDataQuery) -> String {
+    let Some(stat) = measure.metric_stat() else {
+        return measure.expression().unwrap_or_default().to_owned();
+    };
+    let metric = stat.metric();
+    let part = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let mut by: Vec<_> = (metric.map(Metric::dimensions).unwrap_or_default().iter())
+        .map(|d| format!("{}={}", part(d.name()), part(d.value())))
+        .collect();
+    by.sort();
+    format!(
+        "{} of {} {}, {}, every {} s",
+        part(stat.stat()),
+        part(metric.and_then(Metric::namespace)),
+        part(metric.and_then(Metric::metric_name)),
+        by.join(", "),
+        stat.period().unwrap_or_default()
+    )
+}
+
+fn by_id(measures: &[MetricDataQuery]) -> BTreeMap<String, String> {
+    let one = |m: &MetricDataQuery| (m.id().unwrap_or_default().to_owned(), words(m));
+    measures.iter().map(one).collect()
+}
+
+impl Alarm {
+    /// Goes off once the last of the measures is above `threshold`, `periods` times in a row.
+    pub fn above(
+        name: String,
+        (threshold, periods): (f64, i32),
+        measures: impl IntoIterator<Item = Measure>,
+        description: String,
+        topics: Vec<String>,
+    ) -> Self {
+        let mut measures: Vec<_> = measures.into_iter().map(|Measure(query)| query).collect();
+        let last = measures.len().saturating_sub(1);
+        for (at, measure) in measures.iter_mut().enumerate() {
+            measure.return_data = Some(at == last);
+        }
+        Self {
+            name,
+            description,
+            metrics: by_id(&measures),
+            measures,
+            comparison: ComparisonOperator::GreaterThanThreshold.as_str().to_owned(),
+            threshold,
+            periods,
+            missing_data: "notBreaching".to_owned(),
+            topics,
+            enabled: true,
+        }
+    }
+
+    fn of(live: MetricAlarm) -> Self {
+        let mut measures = live.metrics.unwrap_or_default();
+        if measures.is_empty() {
+            // Made by hand of one metric.
+            let metric = Metric::builder()
+                .set_namespace(live.namespace)
+                .set_metric_name(live.metric_name)
+                .set_dimensions(live.dimensions);
+            let stat = live.statistic.map(|stat| stat.as_str().to_owned());
+            let stat = MetricStat::builder()
+                .metric(metric.build())
+                .set_period(live.period)
+                .set_stat(stat.or(live.extended_statistic));
+            let query = MetricDataQuery::builder().id("metric").metric_stat(stat.build());
+            measures.push(query.build());
+        }
+        let (mut topics, ok) =
+            (live.alarm_actions.unwrap_or_default(), live.ok_actions.unwrap_or_default());
+        if topics != ok {
+            topics.extend(ok.iter().map(|topic| format!("{topic} when it ends")));
+        }
+        Self {
+            name: live.alarm_name.unwrap_or_default(),
+            description: live.alarm_description.unwrap_or_default(),
+            metrics: by_id(&measures),
+            measures,
+            comparison: live
+                .comparison_operator
+                .map_or_else(String::new, |c| c.as_str().to_owned()),
+            threshold: live.threshold.unwrap_or_default(),
+            periods: live.evaluation_periods.unwrap_or_default(),
+            missing_data: live.treat_missing_data.unwrap_or_else(|| "missing".to_owned()),
+            topics,
+            enabled: live.actions_enabled.unwrap_or(true),
+        }
+    }
+
+    /// Makes it, or replaces all of it. May be repeated.
+    async fn put(&self, cx: &Aws) -> Result<()> {
+        let tag = |(key, value)| Tag::builder().key(key).value(value).build();
+        let tags: Vec<Tag> = cx.env.tags().into_iter().map(tag).collect();
+        let request = || {
+            cx.cloudwatch
+                .put_metric_alarm()
+                .alarm_name(&self.name)
+                .alarm_description(&self.description)
+                .set_metrics(Some(self.measures.clone()))
+                .comparison_operator(ComparisonOperator::from(self.comparison.as_str()))
+                .threshold(self.threshold)
+                .evaluation_periods(self.periods)
+                .treat_missing_data(&self.missing_data)
+                .set_alarm_actions(Some(self.topics.clone()))
+                .set_ok_actions(Some(self.topics.clone()))
+                .actions_enabled(self.enabled)
+                .set_tags(Some(tags.clone())) // heeded only when it is new
+                .send()
+        };
+        cx.call("cloudwatch:PutMetricAlarm", request).await?;
+        Ok(())
+    }
+}
+
+/// An alarm that is there, by its name or the beginning of it, and its ARN.
+async fn alarms(cx: &Aws, name: Option<&str>, prefix: Option<&str>) -> Result<Vec<MetricAlarm>> {
+    let (mut found, mut token) = (vec![], None);
+    loop {
+        let request = || {
+            let request = cx.cloudwatch.describe_alarms().max_records(100);
+            let request = request.set_alarm_names(name.map(|name| vec![name.to_owned()]));
+            let request = request.set_alarm_name_prefix(prefix.map(ToOwned::to_owned));
+            request.set_next_token(token.clone()).send()
+        };
+        let page = cx.call("cloudwatch:DescribeAlarms", request).await?;
+        found.extend(page.metric_alarms.unwrap_or_default());
+        token = page.next_token;
+        if token.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+/// Of an alarm that is gone, CloudWatch says that it has none.
+async fn tags(cx: &Aws, arn: &str) -> Result<Tags> {
+    let request = || cx.cloudwatch.list_tags_for_resource().resource_arn(arn).send();
+    let answer = cx.call("cloudwatch:ListTagsForResource", request).await.or_missing()?;
+    let tags = answer.and_then(|answer| answer.tags).unwrap_or_default().into_iter();
+    Ok(tags.filter_map(|tag| Some((tag.key?, tag.value?))).collect())
+}
+
+/// The alarms of this stage that have gone off: name and reason.
+///
+/// # Errors
+/// When CloudWatch can't be asked.
+pub async fn ringing(cx: &Aws) -> Result<Vec<(String, String)>> {
+    let mut ringing = vec![];
+    for alarm in alarms(cx, None, Some(&format!("{}-", cx.env.name()))).await? {
+        let (name, arn) = (alarm.alarm_name(), alarm.alarm_arn());
+        let off = alarm.state_value().is_some_and(|state| state.as_str() == "ALARM");
+        let (true, Some(name), Some(arn)) = (off, name, arn) else { continue };
+        if is_ours(&cx.env, &tags(cx, arn).await?) {
+            ringing.push((name.to_owned(), alarm.state_reason().unwrap_or_default().to_owned()));
+        }
+    }
+    Ok(ringing)
+}
+
+impl Resource<Aws> for Alarm {
+    const KIND: &'static str = "alarm";
+    type Output = ();
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn foretell(&self, _: &Aws) -> Option<()> {
+        Some(())
+    }
+
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
+        let mut found = alarms(cx, Some(&self.name), None).await?.into_iter();
+        let Some(live) = found.find(|a| a.alarm_name() == Some(&self.name)) else {
+            return Ok(None);
+        };
+        let tags = tags(cx, live.alarm_arn().unwrap_or_default()).await?;
+        Ok(Some(Live {
+            owner: owner(&cx.env, &tags),
+            output: (),
+            id: self.name.clone(),
+            props: Self::of(live),
+        }))
+    }
+
+    /// What is there is replaced without a word, so it is looked at first.
+    async fn create(&self, cx: &Aws) -> Result<()> {
+        match adopt(self, cx).await? {
+            Some(()) => Ok(()),
+            None => self.put(cx).await,
+        }
+    }
+
+    async fn update(&self, cx: &Aws, _: &Live<Self, ()>) -> Result<()> {
+        self.put(cx).await
+    }
+
+    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        let request = || cx.cloudwatch.delete_alarms().alarm_names(id).send();
+        super::gone(cx.call("cloudwatch:DeleteAlarms", request).await)
+    }
+
+    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+        let mut owned = vec![];
+        for alarm in alarms(cx, None, Some(&format!("{}-", cx.env.name()))).await? {
+            let (Some(name), Some(arn)) = (alarm.alarm_name, alarm.alarm_arn) else { continue };
+            if is_ours(&cx.env, &tags(cx, &arn).await?) {
+                owned.push(Owned { id: name.clone(), name });
+            }
+        }
+        Ok(owned)
+    }
+}

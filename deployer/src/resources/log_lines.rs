@@ -1,0 +1,55 @@
+//! What was logged: the lines of a log group, as often as somebody asks.
+
+use super::{Aws, LogGroup, Resource};
+use crate::aws::Missing;
+use anyhow::Result;
+
+/// One line of a log group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// The same each time it is read; no other line has it.
+    pub id: String,
+    /// When it was written, in milliseconds since 1970. It may be there to be read only later.
+    pub time: i64,
+    pub message: String,
+}
+
+/// The lines of a group from a time on (milliseconds since 1970). A group that isn't there has none.
+///
+/// # Errors
+/// When CloudWatch Logs can't be asked.
+pub async fn log_lines(cx: &Aws, group: &str, from: i64) -> Result<Vec<LogLine>> {
+    let (mut lines, mut token) = (vec![], None);
+    loop {
+        let request = || {
+            let request = cx.logs.filter_log_events().log_group_name(group).start_time(from);
+            request.set_next_token(token.clone()).send()
+        };
+        let Some(page) = cx.call("logs:FilterLogEvents", request).await.or_missing()? else {
+            return Ok(lines);
+        };
+        // A page may be empty and have others after it (FilterLogEvents).
+        lines.extend(page.events.unwrap_or_default().into_iter().map(|event| LogLine {
+            id: event.event_id.unwrap_or_default(),
+            time: event.timestamp.unwrap_or_default(),
+            message: event.message.unwrap_or_default(),
+        }));
+        token = page.next_token;
+        if token.is_none() {
+            return Ok(lines);
+        }
+    }
+}
+
+/// The stage's log groups: the name of the function, or `gateway`, and that of its group.
+///
+/// # Errors
+/// When CloudWatch Logs can't be asked.
+pub async fn log_sources(cx: &Aws) -> Result<Vec<(String, String)>> {
+    let owned = LogGroup::owned(cx).await?.into_iter();
+    let source = |group: String| {
+        let function = group.strip_prefix(&cx.env.log_group("")).map(ToOwned::to_owned);
+        (function.unwrap_or_else(|| "gateway".to_owned()), group)
+    };
+    Ok(owned.map(|group| source(group.name)).collect())
+}
