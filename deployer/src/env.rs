@@ -49,6 +49,12 @@ impl Env {
         format!("api-gateway-logs-{}", self.region)
     }
 
+    /// What AWS itself provides for this role, and checks it for (AWS: "Set up CloudWatch logging").
+    pub fn gateway_log_policy(&self) -> String {
+        let policy = "iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs";
+        format!("arn:{}:{policy}", self.partition)
+    }
+
     /// Under which the stage's roles are found again; `ListRoles` can filter by nothing else.
     pub fn role_path(&self) -> String {
         format!("/{}/{}/", self.app, self.stage)

@@ -50,6 +50,15 @@ pub enum On {
     /// Those that bear our tags; what is below one bears them too (API Gateway: "Tag inheritance").
     OurApi,
     ApiTags,
+    /// API Gateway's settings, one copy for everybody in account and region.
+    ApiAccount,
+    /// The role as which API Gateway writes logs, everybody's too.
+    LogRole,
+    /// The one policy that it may be given.
+    LogRolePolicy,
+    /// That role, handed to API Gateway.
+    LogRolePassed,
+    Alarms,
     /// What has no ARN to narrow it by.
     All,
 }
@@ -68,8 +77,10 @@ impl On {
             }
             // Some operations name the group, some its streams.
             Self::LogGroups => {
-                let arn = env.log_group_arn(&env.log_group("*"));
-                vec![format!("{arn}:*"), arn]
+                let functions = env.log_group_arn(&env.log_group("*"));
+                let access = env.log_group_arn(&env.access_log_group());
+                let groups = [functions, access];
+                groups.into_iter().flat_map(|arn| [format!("{arn}:*"), arn]).collect()
             }
             Self::Roles => {
                 let named = format!("arn:{partition}:iam::{account}:role/{}-*", env.name());
@@ -82,6 +93,16 @@ impl On {
             Self::NewApi => gateway(&["/restapis", "/apikeys", "/usageplans"]),
             Self::OurApi => gateway(&["/restapis/*", "/apikeys/*", "/usageplans/*"]),
             Self::ApiTags => gateway(&["/tags/*"]),
+            Self::ApiAccount => gateway(&["/account"]),
+            Self::LogRole | Self::LogRolePolicy | Self::LogRolePassed => {
+                vec![format!("arn:{partition}:iam::{account}:role/{}", env.gateway_log_role())]
+            }
+            Self::Alarms => {
+                vec![format!(
+                    "arn:{partition}:cloudwatch:{region}:{account}:alarm:{}-*",
+                    env.name()
+                )]
+            }
             Self::All => vec!["*".to_owned()],
         }
     }
@@ -93,6 +114,10 @@ impl On {
         };
         match self {
             Self::LambdaRoles => Some(json!({ "iam:PassedToService": "lambda.amazonaws.com" })),
+            Self::LogRolePassed => {
+                Some(json!({ "iam:PassedToService": "apigateway.amazonaws.com" }))
+            }
+            Self::LogRolePolicy => Some(json!({ "iam:PolicyARN": env.gateway_log_policy() })),
             Self::NewApi => Some(json!(tags("RequestTag"))),
             Self::OurApi => Some(json!(tags("ResourceTag"))),
             _ => None,

@@ -11,12 +11,14 @@ from urllib.parse import quote
 from ministack.core import iam_actions, iam_evaluator
 from ministack.services import iam, tagging
 
+from plugin import cbor
 from plugin.patches import tags_of
 from plugin.patching import around
 
 # Pairs of action and ARN (and keys for conditions) that the request needs besides its own.
 _besides = ContextVar("what the request needs besides", default=())
 _lacking = ContextVar("which of these is lacking", default=None)
+_attached = ContextVar("the managed policy that the request attaches", default=None)
 
 
 @around(iam_actions, "_lambda_action")
@@ -26,12 +28,29 @@ def lambda_action(find, method, path):
     return find(method, path)
 
 
+@around(iam_actions, "extract_iam_action")
+def action(find, service, method, path, headers, body, params):
+    """AWS's SDKs name CloudWatch's operations in the path."""
+    if service == "monitoring" and "/operation/" in path:
+        return f"cloudwatch:{path.rsplit('/', 1)[-1]}"
+    return find(service, method, path, headers, body, params)
+
+
+def _alarm(path, body, region, account):
+    fields = cbor.loads(body) if body and "/operation/" in path else {}
+    names = fields.get("AlarmNames") if path.endswith("/DeleteAlarms") else None
+    name = fields.get("AlarmName") or (names or [None])[0]
+    return fields.get("ResourceARN") or (f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}" if name else "*")
+
+
 @around(iam_actions, "extract_resource_arn")
 def resource(find, service, method, path, headers, body, params, region, account):
     """On what the request acts; and, as this is asked once a request, what else it needs."""
     arn = find(service, method, path, headers, body, params, region, account)
     fields = _fields(body)
-    if service == "iam" and params.get("RoleName"):
+    if service == "monitoring":
+        arn = _alarm(path, body, region, account)
+    elif service == "iam" and params.get("RoleName"):
         name = _one(params["RoleName"])
         role = iam._roles.get(name) or {"Path": _one(params.get("Path", "/"))}
         arn = f"arn:aws:iam::{account}:role{role['Path']}{name}"
@@ -44,14 +63,20 @@ def resource(find, service, method, path, headers, body, params, region, account
     elif service == "lambda" and params.get("Qualifier"):
         arn = f"{arn}:{_one(params['Qualifier'])}"
     _lacking.set(None)
+    _attached.set(_one(params["PolicyArn"]) if params.get("PolicyArn") else None)
     _besides.set(tuple(_needed(service, method, path, arn, body, fields, params)))
     return arn
 
 
 def _needed(service, method, path, arn, body, fields, params):
+    if service == "monitoring" and path.endswith("/PutMetricAlarm") and cbor.loads(body).get("Tags"):
+        yield "cloudwatch:TagResource", arn, {}
     operation = iam_actions.extract_iam_action(service, method, path, {}, body, params)
     if service == "lambda" and fields.get("Role"):
         yield "iam:PassRole", fields["Role"], {"iam:passedtoservice": "lambda.amazonaws.com"}
+    if service == "apigateway" and path.rstrip("/").endswith("/account") and method == "PATCH":
+        for patch in fields.get("patchOperations", []):
+            yield "iam:PassRole", patch.get("value"), {"iam:passedtoservice": "apigateway.amazonaws.com"}
     if service == "lambda":
         code = fields.get("Code", fields)
         if code.get("S3Bucket"):
@@ -74,6 +99,8 @@ def _needed(service, method, path, arn, body, fields, params):
 @around(iam_evaluator, "_resolve_condition_key")
 def condition_key(find, key, context):
     """The way to this cloud has no TLS, and stands for one that has."""
+    if key.lower() == "iam:policyarn":
+        return _attached.get()
     return "true" if key.lower() == "aws:securetransport" else find(key, context)
 
 

@@ -22,9 +22,6 @@ pub struct GatewayAccount {
 /// On the role, so that people see where it comes from. It is not among a stage's tags.
 const MADE_BY: (&str, &str) = ("managed-by", "deployer");
 
-/// What AWS itself provides for this role, and checks it for (AWS: "Set up CloudWatch logging").
-const POLICY: &str = "iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs";
-
 async fn role_is_set(cx: &Aws) -> Result<Option<String>> {
     let answer = cx.call("apigateway:GetAccount", || cx.apigateway.get_account().send()).await?;
     Ok(answer.cloudwatch_role_arn.filter(|arn| !arn.is_empty()))
@@ -63,7 +60,7 @@ async fn make_role(cx: &Aws, name: &str) -> Result<String> {
         Made::Adopted(arn) => arn,
         Made::New(made) => made.role.map(|role| role.arn).unwrap_or_default(),
     };
-    let policy = format!("arn:{}:{POLICY}", cx.env.partition);
+    let policy = cx.env.gateway_log_policy();
     let attach = || cx.iam.attach_role_policy().role_name(name).policy_arn(&policy).send();
     cx.call_new("iam:AttachRolePolicy", attach).await?;
     Ok(arn)
