@@ -105,8 +105,10 @@ fn a_role_that_was_deleted_under_its_function() {
     block_on(async {
         let aws = account.aws().await;
         let role = aws.env.role("health");
-        let policy = aws.iam.delete_role_policy().role_name(&role).policy_name("write-logs");
-        policy.send().await.unwrap();
+        for policy in ["write-logs", "send-traces"] {
+            let policy = aws.iam.delete_role_policy().role_name(&role).policy_name(policy);
+            policy.send().await.unwrap();
+        }
         aws.iam.delete_role().role_name(role).send().await.unwrap();
     });
     world.run(&account, "plan").ends(0).says("which is gone → arn:aws:iam::");

@@ -219,6 +219,7 @@ fn a_plan_tells_how_long_the_quotas_make_it_wait() {
     // What it counts is what a deploy and a destroy ask for.
     let scarce = |requests: &[String]| {
         let periods = [
+            ("apigateway:UpdateAccount", 20),
             ("apigateway:CreateRestApi", 3),
             ("apigateway:PutRestApi", 1),
             ("apigateway:CreateDeployment", 5),
@@ -229,7 +230,7 @@ fn a_plan_tells_how_long_the_quotas_make_it_wait() {
         periods.iter().map(|(op, period)| asked(op) * period).sum::<usize>()
     };
     let plan = world.run(&account, "plan --json").ends(0).json();
-    world.run(&account, "deploy --yes").ends(0).says("AWS's quotas make this wait up to 9 s");
+    world.run(&account, "deploy --yes").ends(0).says("AWS's quotas make this wait up to 29 s");
     assert_eq!(plan["quota_wait_seconds"], serde_json::json!([0, scarce(&world.requests())]));
     let ran = world.run(&account, "destroy --yes").ends(0);
     ran.says("AWS's quotas make this wait up to 50 s, if others have just used them up");
