@@ -37,7 +37,7 @@ def action(find, service, method, path, headers, body, params):
 
 
 def _alarm(path, body, region, account):
-    fields = cbor.loads(body) if body and "/operation/" in path else {}
+    fields = cbor.loads(body) if body else {}
     names = fields.get("AlarmNames") if path.endswith("/DeleteAlarms") else None
     name = fields.get("AlarmName") or (names or [None])[0]
     return fields.get("ResourceARN") or (f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}" if name else "*")
@@ -46,9 +46,10 @@ def _alarm(path, body, region, account):
 @around(iam_actions, "extract_resource_arn")
 def resource(find, service, method, path, headers, body, params, region, account):
     """On what the request acts; and, as this is asked once a request, what else it needs."""
-    arn = find(service, method, path, headers, body, params, region, account)
-    fields = _fields(body)
-    if service == "monitoring":
+    cbor_said = service == "monitoring" and "/operation/" in path
+    arn = find(service, method, path, headers, b"" if cbor_said else body, params, region, account)
+    fields = {} if cbor_said else _fields(body)
+    if cbor_said:
         arn = _alarm(path, body, region, account)
     elif service == "iam" and params.get("RoleName"):
         name = _one(params["RoleName"])
