@@ -109,9 +109,14 @@ impl Journey {
         self.break_those(how, 1);
     }
 
-    /// The same, of which every push does a part, and `FAULTS=all` all.
+    /// The same, of which every push does a third, and `FAULTS=all` all.
+    fn break_third(self, how: Break) {
+        self.break_those(how, 3);
+    }
+
+    /// The same, of which every push does fewer still.
     fn break_some(self, how: Break) {
-        self.break_those(how, 6);
+        self.break_those(how, 9);
     }
 
     fn break_those(self, how: Break, step: usize) {
@@ -219,15 +224,15 @@ macro_rules! cases {
 }
 
 cases! {
-    deploy_killed_before_an_answer: DEPLOY.break_each KillSent;
+    deploy_killed_before_an_answer: DEPLOY.break_third KillSent;
     deploy_killed_after_an_answer: DEPLOY.break_some KillAnswered;
     deploy_cut_off_before_it_is_heard: DEPLOY.break_some CutBefore;
-    deploy_cut_off_before_an_answer: DEPLOY.break_each LoseAnswer;
+    deploy_cut_off_before_an_answer: DEPLOY.break_third LoseAnswer;
     deploy_unavailable: DEPLOY.break_some Unavailable;
-    update_killed_before_an_answer: UPDATE.break_each KillSent;
+    update_killed_before_an_answer: UPDATE.break_third KillSent;
     update_killed_after_an_answer: UPDATE.break_some KillAnswered;
     update_cut_off_before_it_is_heard: UPDATE.break_some CutBefore;
-    update_cut_off_before_an_answer: UPDATE.break_each LoseAnswer;
+    update_cut_off_before_an_answer: UPDATE.break_third LoseAnswer;
     update_unavailable: UPDATE.break_some Unavailable;
     release_killed_before_an_answer: RELEASE.break_each KillSent;
     release_cut_off_before_an_answer: RELEASE.break_each LoseAnswer;
@@ -239,10 +244,10 @@ cases! {
     rollback_unavailable: ROLLBACK.break_some Unavailable;
     rollback_credentials_expired: ROLLBACK.break_some Expire;
     rollback_interrupted: ROLLBACK.break_each Interrupt;
-    destroy_killed_before_an_answer: DESTROY.break_each KillSent;
+    destroy_killed_before_an_answer: DESTROY.break_third KillSent;
     destroy_killed_after_an_answer: DESTROY.break_some KillAnswered;
     destroy_cut_off_before_it_is_heard: DESTROY.break_some CutBefore;
-    destroy_cut_off_before_an_answer: DESTROY.break_each LoseAnswer;
+    destroy_cut_off_before_an_answer: DESTROY.break_third LoseAnswer;
     destroy_unavailable: DESTROY.break_some Unavailable;
     deploy_credentials_expired: DEPLOY.break_some Expire;
     update_credentials_expired: UPDATE.break_some Expire;
