@@ -291,14 +291,15 @@ fn a_canary_takes_its_share_and_then_all() {
     account.assert_as_wanted();
 }
 
-/// CloudWatch tells of errors in the bake's fifth minute.
+/// CloudWatch tells of errors after a while: beginning with those of a version, which are asked for before
+/// the API's.
 struct Errors(usize);
 
 impl crate::world::fault::Fault for Errors {
     fn after(&mut self, request: &Request, answer: &mut Response, _: Duration) -> Verdict {
         if request.name == "monitoring:GetMetricData" {
             self.0 += 1;
-            if self.0 > 20 {
+            if self.0 > 21 {
                 // A map with a list of one result, whose values are a list of one number, in CBOR.
                 answer.body = [
                     &b"\xa1\x71MetricDataResults\x81\xa2\x62Id\x63sum\x66Values\x81"[..],
