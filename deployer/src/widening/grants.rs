@@ -42,12 +42,13 @@ impl Usual {
         })
     }
 
-    /// Lambda runs it, and it writes its log.
+    /// Lambda runs it, and it writes its log and sends its traces.
     fn has(&self, action: &str, resource: &str, principal: &Value) -> bool {
         let log = format!(":log-group:/aws/lambda/{}-", self.name);
         let lambda = json!({ "Service": ["lambda.amazonaws.com"] });
         let writes = ["logs:CreateLogStream", "logs:PutLogEvents"].contains(&action);
-        (writes && resource.contains(&log) && principal.is_null())
+        let traces = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"].contains(&action);
+        (principal.is_null() && (traces || writes && resource.contains(&log)))
             || (action == "sts:AssumeRole" && *principal == lambda)
     }
 }

@@ -193,7 +193,7 @@ fn lists_that_show_an_older_one_that_is_gone() {
     let (stop, fired) = (Stop::default(), Arc::default());
     let world = World::of(&account).with(StaleLists::by(seconds(25)));
     world.run(&account, "deploy --yes").ends(0);
-    let wanted = block_on(account.inventory());
+    let wanted = without_records(block_on(account.inventory()));
     world.add(At::new("apigateway:DeleteRestApi", 1, Break::Interrupt, &stop, &fired));
     world.run_until(&account, &["destroy --yes"], &stop).remove(0).ends(130);
     let denied = "User: me is not authorized to perform: iam:CreateRole";
@@ -203,7 +203,7 @@ fn lists_that_show_an_older_one_that_is_gone() {
     world.run(&account, "deploy --yes").ends(3);
     world.run(&account, "deploy --yes").ends(0);
     world.run(&account, "plan --detailed-exitcode").ends(0);
-    assert_eq!(block_on(account.inventory()), wanted);
+    assert_eq!(without_records(block_on(account.inventory())), wanted);
 }
 
 /// A destroy that was stopped half-way, and a deploy at once: lists still show what is gone.
@@ -214,14 +214,14 @@ fn lists_that_show_what_is_gone() {
         let (account, stop, fired) = (Account::new(), Stop::default(), Arc::default());
         let world = World::of(&account).with(StaleLists::by(seconds(10)));
         world.run(&account, "deploy --yes").ends(0);
-        let wanted = block_on(account.inventory());
+        let wanted = without_records(block_on(account.inventory()));
         world.add(At::new(&format!("apigateway:{op}"), 1, Break::Interrupt, &stop, &fired));
         world.run_until(&account, &["destroy --yes"], &stop).remove(0).ends(130);
         world.run(&account, "deploy --yes").ends(0);
         world.run(&account, "plan --detailed-exitcode").ends(0);
-        assert_eq!(block_on(account.inventory()), wanted);
+        assert_eq!(without_records(block_on(account.inventory())), wanted);
         world.run(&account, "destroy --yes").ends(0).says("remaining 0");
-        block_on(account.inventory())
+        without_records(block_on(account.inventory()))
     });
     report("lists show what is gone", ops.len(), came);
 }
@@ -348,4 +348,10 @@ fn errors_that_repeat_what_was_sent_are_not_repeated() {
         block_on(account.inventory())
     });
     report("errors that repeat what was sent", names.len(), came);
+}
+
+/// The bucket outlives a destroy that was stopped, and in it what is on record: numbers go on.
+fn without_records(mut things: Vec<String>) -> Vec<String> {
+    things.retain(|thing| !thing.starts_with("object releases/"));
+    things
 }
