@@ -101,7 +101,7 @@ fn a_role_that_was_deleted_under_its_function() {
     let account = Account::new();
     let world = World::of(&account);
     world.run(&account, "deploy --yes").ends(0);
-    let wanted = block_on(account.inventory());
+    let wanted = without_records(block_on(account.inventory()));
     block_on(async {
         let aws = account.aws().await;
         let role = aws.env.role("health");
@@ -114,7 +114,7 @@ fn a_role_that_was_deleted_under_its_function() {
     world.run(&account, "plan").ends(0).says("which is gone → arn:aws:iam::");
     world.run(&account, "deploy --yes").ends(3).says("its role had been deleted");
     world.run(&account, "deploy --yes").ends(0);
-    assert_eq!(block_on(account.inventory()), wanted);
+    assert_eq!(without_records(block_on(account.inventory())), wanted);
     live(&world, &account);
     report_all("a role deleted under its function", 1);
 }
@@ -350,7 +350,8 @@ fn errors_that_repeat_what_was_sent_are_not_repeated() {
     report("errors that repeat what was sent", names.len(), came);
 }
 
-/// The bucket outlives a destroy that was stopped, and in it what is on record: numbers go on.
+/// What was made again is another release; and the bucket outlives a destroy that was stopped, and in it
+/// what is on record.
 fn without_records(mut things: Vec<String>) -> Vec<String> {
     things.retain(|thing| !thing.starts_with("object releases/"));
     things
