@@ -1,12 +1,13 @@
 //! A CloudWatch alarm: what is measured, from when on it is too much, and who is told.
 
+use super::metrics::measure;
 use super::{Aws, adopt, is_ours, owner};
 use crate::aws::Missing;
 use crate::engine::{Live, Owned, Resource};
 use crate::env::Tags;
 use anyhow::Result;
 use aws_sdk_cloudwatch::types::{
-    ComparisonOperator, Dimension, Metric, MetricAlarm, MetricDataQuery, MetricStat, Tag,
+    ComparisonOperator, Metric, MetricAlarm, MetricDataQuery, MetricStat, Tag,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -42,15 +43,7 @@ impl Measure {
     /// Of a service's metric, with just these dimensions: another set is another metric, and an alarm
     /// on one that nobody writes is silent for ever.
     pub fn of(id: &str, stat: &str, (service, metric): (&str, &str), by: &[(&str, &str)]) -> Self {
-        let dimension =
-            |(name, value): &(&str, &str)| Dimension::builder().name(*name).value(*value).build();
-        let metric = Metric::builder()
-            .namespace(format!("AWS/{service}"))
-            .metric_name(metric)
-            .set_dimensions(Some(by.iter().map(dimension).collect()))
-            .build();
-        let stat = MetricStat::builder().metric(metric).period(PERIOD).stat(stat).build();
-        Self(MetricDataQuery::builder().id(id).metric_stat(stat).build())
+        Self(measure(id, stat, (&format!("AWS/{service}"), metric), by, PERIOD))
     }
 
     pub fn expression(id: &str, expression: &str) -> Self {

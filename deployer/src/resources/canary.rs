@@ -1,10 +1,9 @@
 //! A canary: new versions get a share of the calls first, and all of them only if nothing goes wrong.
 
+use super::metrics::{measure, measured};
 use super::{Aws, Proof, Value, Version, versions};
 use crate::retry::pause;
 use anyhow::{Result, bail};
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
-use aws_smithy_types::DateTime;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -160,19 +159,9 @@ async fn sum(
     from: i64,
     to: i64,
 ) -> Result<f64> {
-    let dimension =
-        |(name, value): &(&str, &str)| Dimension::builder().name(*name).value(*value).build();
-    let metric = Metric::builder().namespace(namespace).metric_name(name);
-    let metric = metric.set_dimensions(Some(of.iter().map(dimension).collect())).build();
-    let sum = MetricStat::builder().metric(metric).period(PERIOD).stat("Sum").build();
-    let query = MetricDataQuery::builder().id("sum").metric_stat(sum).build();
+    let query = measure("sum", "Sum", (namespace, name), of, PERIOD);
     // Whole minutes, the one that has begun among them.
     let (from, to) = (from.div_euclid(MINUTE) * MINUTE, -(-to).div_euclid(MINUTE) * MINUTE);
-    let request = || {
-        let request = cx.cloudwatch.get_metric_data().metric_data_queries(query.clone());
-        let request = request.start_time(DateTime::from_secs(from));
-        request.end_time(DateTime::from_secs(to)).send()
-    };
-    let answer = cx.call("cloudwatch:GetMetricData", request).await?;
-    Ok(answer.metric_data_results().iter().flat_map(|result| result.values()).sum())
+    let values = measured(cx, vec![query], (from, to)).await?;
+    Ok(values.values().flatten().sum())
 }

@@ -15,6 +15,7 @@ pub mod history;
 pub mod keys;
 mod log_group;
 mod log_lines;
+mod metrics;
 mod observation;
 mod parameter;
 mod permission;

@@ -1,10 +1,9 @@
 //! What CloudWatch counted of late: requests, failures and times of the API, calls of its functions.
 
 use super::Aws;
+use super::metrics::{measure, measured};
 use crate::env::ALIAS;
 use anyhow::Result;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
-use aws_smithy_types::DateTime;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -40,7 +39,7 @@ pub struct Calls {
 pub async fn pulse(cx: &Aws, functions: &[&str]) -> Result<Pulse> {
     let (api, stage, now) = (cx.env.name(), cx.env.stage.as_str(), cx.clock.now());
     let by = [("ApiName", api.as_str()), ("Stage", stage)];
-    let of_api = |id, metric, stat| query(id, ("AWS/ApiGateway", metric), stat, &by);
+    let of_api = |id, metric, stat| measure(id, stat, ("AWS/ApiGateway", metric), &by, PERIOD);
     let mut queries = vec![
         of_api("requests", "Count", "Sum"),
         of_api("client", "4XXError", "Sum"),
@@ -55,10 +54,11 @@ pub async fn pulse(cx: &Aws, functions: &[&str]) -> Result<Pulse> {
         for metric in ["Invocations", "Errors", "Throttles"] {
             // An id is of letters and digits, which names needn't be.
             let id = format!("{}{at}", metric.to_lowercase());
-            queries.push(query(&id, ("AWS/Lambda", metric), "Sum", &by));
+            queries.push(measure(&id, "Sum", ("AWS/Lambda", metric), &by, PERIOD));
         }
     }
-    let values = values(cx, queries, now).await?;
+    // Up to the end of what is under way.
+    let values = measured(cx, queries, (now - HOUR, now + i64::from(PERIOD))).await?;
     let sum = |id: &str| values.get(id).map(|values| values.iter().sum());
     let sorted = |id: &str| {
         let mut values = values.get(id).cloned().unwrap_or_default();
@@ -79,48 +79,4 @@ pub async fn pulse(cx: &Aws, functions: &[&str]) -> Result<Pulse> {
         p99: sorted("p99").last().copied(),
         functions: calls.collect(),
     })
-}
-
-fn query(
-    id: &str,
-    (space, name): (&str, &str),
-    stat: &str,
-    by: &[(&str, &str)],
-) -> MetricDataQuery {
-    let dimension =
-        |(name, value): &(&str, &str)| Dimension::builder().name(*name).value(*value).build();
-    let metric = Metric::builder().namespace(space).metric_name(name);
-    let metric = metric.set_dimensions(Some(by.iter().map(dimension).collect())).build();
-    let stat = MetricStat::builder().metric(metric).period(PERIOD).stat(stat).build();
-    MetricDataQuery::builder().id(id).metric_stat(stat).build()
-}
-
-/// By id, those of which there are any.
-async fn values(
-    cx: &Aws,
-    queries: Vec<MetricDataQuery>,
-    now: i64,
-) -> Result<BTreeMap<String, Vec<f64>>> {
-    let (mut values, mut token): (BTreeMap<String, Vec<f64>>, _) = (BTreeMap::new(), None);
-    // Up to the end of what is under way.
-    let (from, to) = (now - HOUR, now + i64::from(PERIOD));
-    loop {
-        let request = || {
-            let request = cx.cloudwatch.get_metric_data();
-            let request = request.set_metric_data_queries(Some(queries.clone()));
-            let request = request.start_time(DateTime::from_secs(from));
-            request.end_time(DateTime::from_secs(to)).set_next_token(token.clone()).send()
-        };
-        let page = cx.call("cloudwatch:GetMetricData", request).await?;
-        for result in page.metric_data_results.unwrap_or_default() {
-            let found = result.values.unwrap_or_default();
-            if !found.is_empty() {
-                values.entry(result.id.unwrap_or_default()).or_default().extend(found);
-            }
-        }
-        token = page.next_token;
-        if token.is_none() {
-            return Ok(values);
-        }
-    }
 }
