@@ -9,6 +9,7 @@ use anyhow::Result;
 use aws_sdk_cloudwatch::types::{
     ComparisonOperator, Metric, MetricAlarm, MetricDataQuery, MetricStat, Tag,
 };
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -199,16 +200,26 @@ async fn tags(cx: &Aws, arn: &str) -> Result<Tags> {
 /// # Errors
 /// When CloudWatch can't be asked.
 pub async fn ringing(cx: &Aws) -> Result<Vec<(String, String)>> {
-    let mut ringing = vec![];
-    for alarm in alarms(cx, None, Some(&format!("{}-", cx.env.name()))).await? {
-        let (name, arn) = (alarm.alarm_name(), alarm.alarm_arn());
-        let off = alarm.state_value().is_some_and(|state| state.as_str() == "ALARM");
-        let (true, Some(name), Some(arn)) = (off, name, arn) else { continue };
-        if is_ours(&cx.env, &tags(cx, arn).await?) {
-            ringing.push((name.to_owned(), alarm.state_reason().unwrap_or_default().to_owned()));
-        }
-    }
-    Ok(ringing)
+    let off =
+        |alarm: &MetricAlarm| alarm.state_value().is_some_and(|state| state.as_str() == "ALARM");
+    let ringing = ours(cx, off).await?.into_iter();
+    Ok(ringing.map(|(name, alarm)| (name, alarm.state_reason.unwrap_or_default())).collect())
+}
+
+/// Those of the stage's alarms that are asked for, with their names: only these are asked for tags.
+async fn ours(
+    cx: &Aws,
+    asked_for: impl Fn(&MetricAlarm) -> bool,
+) -> Result<Vec<(String, MetricAlarm)>> {
+    let named = alarms(cx, None, Some(&format!("{}-", cx.env.name()))).await?.into_iter();
+    let ours = named.filter(|alarm| asked_for(alarm)).map(async |alarm| {
+        let (Some(name), Some(arn)) = (alarm.alarm_name.clone(), alarm.alarm_arn()) else {
+            return Ok::<_, anyhow::Error>(None);
+        };
+        let ours = is_ours(&cx.env, &tags(cx, arn).await?);
+        Ok(ours.then_some((name, alarm)))
+    });
+    Ok(try_join_all(ours).await?.into_iter().flatten().collect())
 }
 
 impl Resource<Aws> for Alarm {
@@ -255,13 +266,7 @@ impl Resource<Aws> for Alarm {
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
-        let mut owned = vec![];
-        for alarm in alarms(cx, None, Some(&format!("{}-", cx.env.name()))).await? {
-            let (Some(name), Some(arn)) = (alarm.alarm_name, alarm.alarm_arn) else { continue };
-            if is_ours(&cx.env, &tags(cx, &arn).await?) {
-                owned.push(Owned { id: name.clone(), name });
-            }
-        }
-        Ok(owned)
+        let ours = ours(cx, |_| true).await?.into_iter();
+        Ok(ours.map(|(name, _)| Owned { id: name.clone(), name }).collect())
     }
 }
