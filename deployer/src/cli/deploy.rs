@@ -6,16 +6,15 @@ use super::run::{
     Surveyed, carry_out, connect, load_release, look_at_lease, mind_interrupts, survey, take_lease,
     tell, with_lease,
 };
-use super::screen::{BOLD, DIM, GOOD, ask, can_ask, count, paint, result, say, time};
+use super::screen::{BOLD, DIM, GOOD, agrees, can_ask, count, paint, result, say, time};
 use super::watch::{self, Watch};
 use super::widen::Leave;
 use super::{Common, Exit, Patience, explain, show_plan};
 use crate::aws::Aws;
-use crate::engine::{Action, Plan, Report, Silent, Step, Stopped, survey_owned};
+use crate::engine::{Action, Plan, Report, Silent, Step, survey_owned};
 use crate::lease;
 use crate::release::Release;
-use crate::resources::history;
-use crate::resources::{Canary, LISTED, kinds, needed};
+use crate::resources::{Canary, LISTED, history, kinds, needed};
 use crate::retry::until;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -141,20 +140,17 @@ impl Deploy<'_> {
             }
             return Ok(None);
         }
-        let question = format!("{summary}. Deploy to stage {}? [y/N]", common.stage);
+        let question = format!("{summary}. Deploy to stage {}?", common.stage);
         // It may be asked again under the lease, when Ctrl-C ends nothing by itself.
-        let answer = tokio::select! {
-            answer = ask(question) => answer,
-            () = self.aws.stop().wait() => bail!(Stopped),
-        };
+        let agreed = agrees(question, self.aws.stop()).await?;
         self.started += asked.elapsed();
-        match answer.unwrap_or_default().to_lowercase().as_str() {
-            "y" | "yes" => Ok(None),
-            _ => {
-                say(if self.changed { "nothing more was changed" } else { "nothing was changed" });
-                Ok(Some(if self.changed { Exit::PartlyDone } else { Exit::Preflight }))
-            }
-        }
+        let (said, exit) = match (agreed, self.changed) {
+            (true, _) => return Ok(None),
+            (false, true) => ("nothing more was changed", Exit::PartlyDone),
+            (false, false) => ("nothing was changed", Exit::Preflight),
+        };
+        say(said);
+        Ok(Some(exit))
     }
 
     /// With the lease in hand. What was agreed to is done only if it is still what must be done.

@@ -4,7 +4,7 @@ use super::deploy::listed;
 use super::explain::{self, NotDeployed, Preflight};
 use super::releases::utc;
 use super::run::{connect, look_at_lease, mind_interrupts, take_lease, with_lease};
-use super::screen::{BAD, DIM, GOOD, ask, can_ask, paint, result, say};
+use super::screen::{BAD, DIM, GOOD, agrees, can_ask, paint, result, say};
 use super::{Common, Exit, Patience, watch};
 use crate::aws::Aws;
 use crate::engine::{Action, Report, Step, Stopped};
@@ -120,7 +120,7 @@ async fn list(common: &Common) -> Result<Exit> {
 async fn rotate(common: &Common, args: &Rotate) -> Result<Exit> {
     let question = |keys: &Keys| {
         let Some(current) = keys.current() else { bail!(NotDeployed(common.stage.clone())) };
-        Ok(Some(format!("Have another key take the place of {}? [y/N]", current.id)))
+        Ok(Some(format!("Have another key take the place of {}?", current.id)))
     };
     change(common, &args.patience, "key rotate", question, async |aws, keys| {
         let Some(api) = api_id(aws).await? else { bail!(NotDeployed(common.stage.clone())) };
@@ -142,7 +142,7 @@ async fn revoke(common: &Common, args: &Revoke) -> Result<Exit> {
             bail!("stage {} has no key {}; `key list` tells which it has", common.stage, args.id)
         }
     };
-    let question = |keys: &Keys| Ok(Some(format!("Delete key {}? [y/N]", find(keys)?.id)));
+    let question = |keys: &Keys| Ok(Some(format!("Delete key {}?", find(keys)?.id)));
     change(common, &args.patience, "key revoke", question, async |aws, keys| {
         let key = find(keys)?;
         keys.delete(aws, &key).await?;
@@ -167,8 +167,7 @@ async fn change(
     let seen = look_at_lease(common, &aws).await?;
     let asked = question(&Keys::read(&aws).await.context(Preflight)?).context(Preflight)?;
     if let Some(asked) = asked.filter(|_| !common.yes) {
-        let answer = ask(asked).await.unwrap_or_default();
-        if !["y", "yes"].contains(&answer.to_lowercase().as_str()) {
+        if !agrees(asked, aws.stop()).await? {
             say("nothing was changed");
             return Ok(Exit::Preflight);
         }

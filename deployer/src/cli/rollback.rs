@@ -5,7 +5,7 @@ use super::outputs::Outputs;
 use super::run::{
     carry_out, connect, look_at_lease, mind_interrupts, take_lease, target, tell, with_lease,
 };
-use super::screen::{GOOD, ask, can_ask, paint, say, time};
+use super::screen::{GOOD, agrees, can_ask, paint, say, time};
 use super::watch::{self, Watch};
 use super::widen::Leave;
 use super::{Common, Exit, Patience, deploy, releases, show_plan};
@@ -79,10 +79,10 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     started += asked.elapsed();
     if !common.yes {
         let asked = Instant::now();
-        let question = format!("Roll stage {} back to release {number}? [y/N]", common.stage);
-        let answer = ask(question).await.unwrap_or_default();
+        let question = format!("Roll stage {} back to release {number}?", common.stage);
+        let agreed = agrees(question, aws.stop()).await?;
         started += asked.elapsed();
-        if !["y", "yes"].contains(&answer.to_lowercase().as_str()) {
+        if !agreed {
             say("nothing was changed");
             return Ok(Exit::Preflight);
         }

@@ -1,6 +1,7 @@
 //! Printing: where things go, in which colours, and whether anybody is there to ask.
 
 use super::Color;
+use crate::engine::{Stop, Stopped};
 use anstyle::{AnsiColor, Style};
 use std::fmt::Display;
 use std::io::{BufRead, IsTerminal, Write};
@@ -99,6 +100,18 @@ pub async fn ask(question: impl Display) -> Option<String> {
         }
     });
     answer.await.ok().flatten()
+}
+
+/// Asks for a yes; anything else is a no. The run may be asked to stop meanwhile.
+///
+/// # Errors
+/// [`Stopped`] when it is.
+pub async fn agrees(question: impl Display, stop: &Stop) -> Result<bool, Stopped> {
+    let answer = tokio::select! {
+        answer = ask(format!("{question} [y/N]")) => answer.unwrap_or_default(),
+        () = stop.wait() => return Err(Stopped),
+    };
+    Ok(["y", "yes"].contains(&answer.to_lowercase().as_str()))
 }
 
 /// "840 ms", "12.3 s", "2 min 05 s".

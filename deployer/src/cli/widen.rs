@@ -1,7 +1,7 @@
 //! Leave to open what was closed: asked for on its own, whatever else was agreed to.
 
-use super::screen::{CHANGED, ask, can_ask, count, paint, say};
-use crate::engine::{Plan, Stop, Stopped};
+use super::screen::{CHANGED, agrees, can_ask, count, paint, say};
+use crate::engine::{Plan, Stop};
 use crate::widening::{Widening, widenings};
 use anyhow::{Result, bail};
 use std::fmt;
@@ -44,12 +44,8 @@ impl Leave {
             bail!(Widens(found));
         }
         found.iter().for_each(|widening| say(paint(CHANGED, line(widening))));
-        let question = format!("{} more than before. Allow it? [y/N]", allows(found.len()));
-        let answer = tokio::select! {
-            answer = ask(question) => answer,
-            () = stop.wait() => bail!(Stopped),
-        };
-        let agreed = ["y", "yes"].contains(&answer.unwrap_or_default().to_lowercase().as_str());
+        let question = format!("{} more than before. Allow it?", allows(found.len()));
+        let agreed = agrees(question, stop).await?;
         if !agreed {
             say("nothing was changed");
         }
