@@ -55,6 +55,7 @@ mod failure;
 pub mod git;
 pub mod http;
 pub mod lease;
+mod object;
 pub mod quota;
 pub mod rebuild;
 pub mod release;

@@ -80,7 +80,7 @@ pub fn standing(state: State, current: bool) -> (Style, &'static str) {
 
 /// Anybody who may write the bucket may have written it.
 pub fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
+    crate::object::shown(text, 200)
 }
 
 /// `2026-11-24 18:05 UTC`.

@@ -1,6 +1,7 @@
 //! What `lease.json` says, and how it is read and written.
 
 use crate::aws::{Aws, Failure};
+use crate::object::{body, patiently, shown};
 use anyhow::{Context, Result};
 use aws_smithy_types::byte_stream::ByteStream;
 use serde::{Deserialize, Serialize};
@@ -34,9 +35,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// A part of it, for a terminal: anybody who may write the bucket has written it.
     fn shown(text: &str) -> String {
-        text.chars().filter(|c| !c.is_control()).take(80).collect()
+        shown(text, 80)
     }
 
     pub(super) fn holder(&self) -> String {
@@ -127,15 +127,7 @@ impl std::error::Error for Held {}
 /// # Errors
 /// When S3 can't be asked.
 pub async fn look(aws: &Aws) -> Result<Seen> {
-    const TRIES: u32 = 3;
-    for attempt in 1.. {
-        match look_once(aws).await {
-            // It broke off in the middle.
-            Err(error) if attempt < TRIES && error.downcast_ref::<Failure>().is_none() => {}
-            result => return result.context("looking who has the stage"),
-        }
-    }
-    unreachable!("the last try returns")
+    patiently(|| look_once(aws)).await.context("looking who has the stage")
 }
 
 async fn look_once(aws: &Aws) -> Result<Seen> {
@@ -149,14 +141,7 @@ async fn look_once(aws: &Aws) -> Result<Seen> {
         result => result?,
     };
     let modified = answer.last_modified.map_or(0, |date| date.secs());
-    let (mut body, mut bytes) = (answer.body, Vec::new());
-    while let Some(chunk) = body.next().await {
-        bytes.extend_from_slice(&chunk?);
-        if bytes.len() > LARGEST {
-            break;
-        }
-    }
-    let record = serde_json::from_slice(&bytes).ok();
+    let record = serde_json::from_slice(&body(answer.body, LARGEST).await?).ok();
     Ok(Seen { bucket: true, etag: answer.e_tag, record, modified })
 }
 
