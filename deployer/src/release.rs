@@ -185,7 +185,8 @@ fn package(dir: &Path, entry: &Entry) -> Result<Package> {
     Ok(Package { sha256: hash, code_sha256: entry.code_sha256.clone(), file: Some(file) })
 }
 
-fn base64_to_hex(text: &str) -> Option<String> {
+/// Lambda's `CodeSha256`, as artifacts are named.
+pub fn base64_to_hex(text: &str) -> Option<String> {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let bytes = STANDARD.decode(text).ok()?;
     Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

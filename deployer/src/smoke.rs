@@ -106,7 +106,8 @@ pub async fn run_round(
     let started = Instant::now();
     // Rounds passed in a row, whether people were told that we wait, since when it looks hopeless.
     let state = Mutex::new((0, false, None::<Instant>));
-    let rounds = until("every check to pass", deadline + Duration::from_secs(60), async || {
+    let patience = deadline.saturating_add(Duration::from_secs(60));
+    let rounds = until("every check to pass", patience, async || {
         loop {
             let round = checks.iter().map(|check| ask(http, url, key, release, check));
             let verdicts = futures_util::future::join_all(round).await;

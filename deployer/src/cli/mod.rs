@@ -31,8 +31,9 @@ pub use screen::{Said, overheard};
 use crate::aws::Access;
 use crate::contract::Endpoint;
 use crate::stack::ENDPOINTS;
+use clap::builder::RangedU64ValueParser;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -163,6 +164,11 @@ impl Patience {
     fn time(&self) -> Duration {
         Duration::from_secs(self.wait)
     }
+}
+
+/// Seconds that AWS may take: up to a day.
+fn seconds() -> RangedU64ValueParser {
+    value_parser!(u64).range(1..=86_400)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

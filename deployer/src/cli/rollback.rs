@@ -16,6 +16,7 @@ use crate::resources::history::{self, Record, State};
 use crate::resources::{ApiId, Entry, Proof, api_id, is_ours_or_absent};
 use crate::stack::earlier;
 use anyhow::{Context, Result, bail};
+use futures_util::future::try_join_all;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -135,11 +136,11 @@ async fn find(common: &Common, aws: &Aws, number: Option<u64>) -> Result<Found> 
     let (records, api) = tokio::try_join!(history::read(aws), api_id(aws))?;
     let Some(api) = api else { bail!(explain::NotDeployed(common.stage.clone())) };
     let to = choose(&records, number)?.clone();
-    for function in to.functions.keys() {
-        if !is_ours_or_absent(aws, function).await? {
-            bail!("function {} is not ours any more", aws.env.function(function));
-        }
-    }
+    let check = async |function: &String| match is_ours_or_absent(aws, function).await? {
+        true => Ok(()),
+        false => bail!("function {} is not ours any more", aws.env.function(function)),
+    };
+    try_join_all(to.functions.keys().map(check)).await?;
     let (release, again) = (to.release(), Some(to.origin()));
     let proof = Proof { endpoints: to.endpoints.clone(), release: release.clone() };
     let entry = Entry::Release { proof, again, canary: None };

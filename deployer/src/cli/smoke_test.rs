@@ -26,7 +26,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How many seconds AWS may take until everything it was told is true everywhere
-    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = super::seconds())]
     timeout: u64,
 }
 

@@ -9,7 +9,7 @@ use super::{Common, Exit};
 use crate::aws::Aws;
 use crate::http::get;
 use crate::rebuild::{self, CannotTell, rebuild};
-use crate::release::Release;
+use crate::release::{Release, base64_to_hex};
 use crate::resources::history::{self, Record};
 use crate::resources::{SecretParameter, served_code};
 use anyhow::{Context, Result, anyhow, bail};
@@ -161,8 +161,7 @@ async fn compare_code(
         let hashes = [&rebuilt, &&recorded].map(|release| release.package(&name).sha256);
         async move {
             let served = served_code(aws, &aws.env.function(&name)).await?;
-            let served = served.map(|(code, _)| Release::stated("", "").with_code("", &code));
-            let served = served.map(|release| release.package("").sha256).unwrap_or_default();
+            let served = served.and_then(|(code, _)| base64_to_hex(&code)).unwrap_or_default();
             let [rebuilt, recorded] = &hashes;
             let said = [(REBUILT, &**rebuilt), (SERVES, &*served), (RECORD, &**recorded)];
             Ok::<_, anyhow::Error>(Row::new(&name, &said))

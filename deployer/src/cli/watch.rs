@@ -25,7 +25,7 @@ pub struct Watch {
     #[arg(long)]
     no_smoke: bool,
     /// How many seconds AWS may take until the new release answers everywhere
-    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = super::seconds())]
     smoke_timeout: u64,
 }
 
@@ -184,13 +184,13 @@ pub async fn clean_up(
 pub async fn go_back(common: &Common, aws: &Aws, api: &ApiId, why: &str) -> Result<()> {
     let records = history::known(aws);
     let Some(bad) = history::current(&records) else { return Ok(()) };
+    let why = Some(why.chars().take(300).collect());
     let Some(before) = history::served_before(&records, bad) else {
-        history::put(aws, &Record { why: Some(why.to_owned()), ..bad.clone() }).await?;
+        history::put(aws, &Record { why, ..bad.clone() }).await?;
         say(format!("release {} serves on: there is none before it to go back to", bad.number));
         return Ok(());
     };
     let began = Instant::now();
-    let why = Some(why.chars().take(300).collect());
     let bad = Record { state: State::Returning, why, ..bad.clone() };
     history::put(aws, &bad).await?;
     let graph = earlier(&aws.env, api, before, Entry::Return);

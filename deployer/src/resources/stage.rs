@@ -170,21 +170,17 @@ impl Stage {
         Ok(serving?.into_iter().flatten().collect())
     }
 
-    fn description(&self) -> String {
-        describe(&self.deployment)
-    }
-
     /// The deployment of these routes: the one that is there, or a new one.
     async fn deployment(&self, cx: &Aws, api: &str) -> Result<String> {
         let look = async || {
             let found = deployments(cx, api).await?.into_iter();
-            Ok(found.filter(|d| d.description == self.description()).map(|d| d.id).next())
+            Ok(found.filter(|d| d.description == describe(&self.deployment)).map(|d| d.id).next())
         };
         let make = async || {
             // Without a stage name: with one, AWS makes or moves the stage too, without tags.
             let request = || {
                 let request = cx.apigateway.create_deployment().rest_api_id(api);
-                request.description(self.description()).send()
+                request.description(describe(&self.deployment)).send()
             };
             let made = cx.call_new("apigateway:CreateDeployment", request).await?;
             Ok(made.id.unwrap_or_default())
@@ -263,9 +259,11 @@ fn is_denied(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Failure>().is_some_and(|failure| failure.status == Some(403))
 }
 
+const DEFINITION: &str = "definition ";
+
 /// How a deployment says what it holds.
 pub(super) fn describe(fingerprint: &str) -> String {
-    format!("definition {fingerprint}")
+    format!("{DEFINITION}{fingerprint}")
 }
 
 impl Resource<Aws> for Stage {
@@ -298,7 +296,7 @@ impl Resource<Aws> for Stage {
         };
         let served = stage.deployment_id().unwrap_or_default();
         let description = deployments.iter().find(|d| d.id == served).map(|d| &d.description);
-        let hash = description.and_then(|description| description.strip_prefix("definition "));
+        let hash = description.and_then(|description| description.strip_prefix(DEFINITION));
         let tags: Tags =
             stage.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         let throttle = |(method, settings): (&String, &MethodSetting)| {
