@@ -178,13 +178,8 @@ fn runs_that_are_interrupted_and_killed_are_not_noticed_either() {
     let releases = good(&account, &["0123456789a", "0123456789b", "0123456789c"]);
     let callers = Callers::of(&account);
     let broken = |line: &str, op: &str, k: usize, how: Break| {
-        let (fired, stop) = (Arc::default(), Stop::default());
-        let world = World::of(&account).with(At::new(op, k, how, &stop, &fired));
-        let ran = world.run_until(&account, &[line], &stop).remove(0);
-        let ends = if how == Break::Interrupt { 130 } else { KILLED };
-        assert_eq!(fired.load(Ordering::SeqCst), 1, "{op} {how:?}");
-        ran.ends(ends);
-        world.mend();
+        let (world, ran) = World::broken(&account, line, (op, k), how);
+        ran.ends(if how == Break::Interrupt { 130 } else { KILLED });
         world
     };
     for (commit, how) in [("0123456789a", Break::Interrupt), ("0123456789b", Break::KillAnswered)] {

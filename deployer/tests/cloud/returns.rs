@@ -3,19 +3,8 @@
 use crate::account::Account;
 use crate::rollback::{answer, deploy, healthy, releases, states};
 use crate::world::World;
-use crate::world::fault::{At, Break};
-use deployer::engine::Stop;
+use crate::world::fault::Break;
 use serde_json::json;
-use std::sync::Arc;
-
-/// A run of this account that is broken at a request.
-fn broken(account: &Account, line: &str, (op, k): (&str, usize), how: Break) -> World {
-    let (fired, stop) = (Arc::default(), Stop::default());
-    let world = World::of(account).with(At::new(op, k, how, &stop, &fired));
-    world.run_until(account, &[line], &stop);
-    world.mend();
-    world
-}
 
 #[tokio::test]
 async fn a_function_that_was_deleted_by_hand_is_made_again_after_many_releases() {
@@ -47,7 +36,8 @@ fn a_rollback_that_is_run_again_goes_to_the_same_release() {
     let account = Account::deployed();
     deploy(&account, "0123456789a").ends(0);
     deploy(&account, "0123456789b").ends(0);
-    let world = broken(&account, "rollback --yes", ("ssm:PutParameter", 1), Break::KillAnswered);
+    let (world, _) =
+        World::broken(&account, "rollback --yes", ("ssm:PutParameter", 1), Break::KillAnswered);
     world.run(&account, "rollback --yes").ends(0).says("back to release 2");
     assert_eq!(account.outputs()["git_sha"], "0123456789a");
     account.run("smoke-test").ends(0);
@@ -57,7 +47,8 @@ fn a_rollback_that_is_run_again_goes_to_the_same_release() {
 fn a_release_that_is_not_proven_takes_none_other_with_it() {
     let account = Account::deployed();
     account.packages.change_commit("0123456789a");
-    let world = broken(&account, "deploy --yes", ("execute-api:GET", 2), Break::KillAnswered);
+    let (world, _) =
+        World::broken(&account, "deploy --yes", ("execute-api:GET", 2), Break::KillAnswered);
     account.packages.put_code("health", None);
     account.packages.change_commit("bad00000001");
     let ran = world.run(&account, "deploy --yes").ends(5);
@@ -69,7 +60,8 @@ fn a_release_that_is_not_proven_takes_none_other_with_it() {
 fn a_release_that_is_withdrawn_closes_those_that_it_overtook() {
     let account = Account::deployed();
     account.packages.change_commit("0123456789a");
-    let world = broken(&account, "deploy --yes", ("execute-api:GET", 2), Break::KillAnswered);
+    let (world, _) =
+        World::broken(&account, "deploy --yes", ("execute-api:GET", 2), Break::KillAnswered);
     let bad = answer(500, &json!({}));
     account.packages.put_two_faced_code("health", Some(&healthy("0123456789b")), Some(&bad));
     account.packages.change_commit("0123456789b");
@@ -83,7 +75,8 @@ async fn a_canary_that_is_interrupted_takes_its_share_back() {
     let account = Account::deployed();
     account.packages.change_commit("0123456789a");
     let at = ("monitoring:GetMetricData", 9);
-    let world = broken(&account, "deploy --yes --canary 10% --bake 5m", at, Break::Interrupt);
+    let (world, _) =
+        World::broken(&account, "deploy --yes --canary 10% --bake 5m", at, Break::Interrupt);
     let aws = account.aws().await;
     let alias = aws.lambda.get_alias().function_name(aws.env.function("health")).name("live");
     let alias = alias.send().await.unwrap();

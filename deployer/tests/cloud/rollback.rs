@@ -1,13 +1,11 @@
 //! Releases: on record, kept, gone back to; and withdrawn when they disappoint.
 
 use crate::account::{Account, Ran};
-use crate::world::fault::{At, Break, Verdict};
-use crate::world::{Request, Response, World, refuse};
+use crate::world::fault::{Break, Verdict};
+use crate::world::{KILLED, Request, Response, World, refuse};
 use deployer::contract::{Endpoint, get};
-use deployer::engine::Stop;
 use deployer::stack::ENDPOINTS;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Another commit, deployed.
@@ -143,10 +141,7 @@ fn broken(op: &str, k: usize, how: Break) -> (Account, World) {
     let account = Account::new();
     World::of(&account).run(&account, "deploy --yes").ends(0);
     account.packages.change_commit("0123456789a");
-    let (fired, stop) = (Arc::default(), Stop::default());
-    let world = World::of(&account).with(At::new(op, k, how, &stop, &fired));
-    world.run_until(&account, &["deploy --yes"], &stop);
-    world.mend();
+    let (world, _) = World::broken(&account, "deploy --yes", (op, k), how);
     (account, world)
 }
 
@@ -185,12 +180,10 @@ fn a_return_that_was_killed_is_ended_by_the_next_run() {
     let bad = answer(500, &json!({}));
     account.packages.change_commit("0123456789a");
     account.packages.put_two_faced_code("health", Some(&healthy("0123456789a")), Some(&bad));
-    let (fired, stop) = (Arc::default(), Stop::default());
     // Two are moved in, the third moves back.
-    let killed = At::new("lambda:UpdateAlias", 3, Break::KillAnswered, &stop, &fired);
-    let world = World::of(&account).with(killed);
-    world.run(&account, "deploy --yes").ends(crate::world::KILLED);
-    world.mend();
+    let third = ("lambda:UpdateAlias", 3);
+    let (world, ran) = World::broken(&account, "deploy --yes", third, Break::KillAnswered);
+    ran.ends(KILLED);
     assert_eq!(releases(&account), states(&[(2, "returning"), (1, "live")]));
     world.run(&account, "releases").says("being withdrawn: deploy again to end it");
     // What is wanted by then is another release; what was begun is ended first.

@@ -24,10 +24,11 @@ use deployer::aws::{Access, Local};
 use deployer::cli::{Said, overheard};
 use deployer::contract::Endpoint;
 use deployer::engine::Stop;
-use fault::{Fault, Verdict};
+use fault::{At, Break, Fault, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -112,6 +113,23 @@ impl World {
             state.faults.push(Box::new(fault));
             state.faults.sort_by_key(|fault| fault.is_last());
         });
+    }
+
+    /// A run of an account that was broken at the k-th request of an operation, and what it said; all goes
+    /// well again by now.
+    #[track_caller]
+    pub fn broken(
+        account: &Account,
+        line: &str,
+        (op, k): (&str, usize),
+        how: Break,
+    ) -> (Self, Ran) {
+        let (fired, stop) = (Arc::default(), Stop::default());
+        let world = Self::of(account).with(At::new(op, k, how, &stop, &fired));
+        let ran = world.run_until(account, &[line], &stop).remove(0);
+        assert_eq!(fired.load(Ordering::SeqCst), 1, "{op} {how:?}");
+        world.mend();
+        (world, ran)
     }
 
     /// Everything goes well again.
