@@ -115,6 +115,8 @@ def get_metric_data(get, params, data, *encodings):
 
 @around(cloudwatch, "_cbor_metric_data_result")
 def metric_data_result(encode, result):
+    """Values are fractions, whole ones too: AWS's SDKs take no others, and one count's percentile is that count."""
+    result = result | {"Values": [float(value) for value in result["Values"]]}
     if _newest_first.get():
         result = result | {name: result[name][::-1] for name in ("Timestamps", "Values")}
     return encode(result)

@@ -46,6 +46,15 @@ async fn every_alarm_names_its_chapter() {
     }
 }
 
+#[test]
+fn status_tells_of_a_single_request() {
+    let account = Account::new();
+    let run = |line| Ran::of(&mut account.command(&local().endpoint, line));
+    run("deploy --yes --no-smoke").ends(0);
+    run("invoke health").ends(0);
+    run("status").ends(0).says("hour     1 requests, 0 4xx, 0 5xx; p50 ");
+}
+
 #[tokio::test]
 async fn status_tells_of_traffic_and_of_alarms_that_are_off() {
     // What CloudWatch measures happens in real time, so as real processes.
