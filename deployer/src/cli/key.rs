@@ -166,11 +166,11 @@ async fn change(
     let aws = connect(common).await?;
     let seen = look_at_lease(common, &aws).await?;
     let asked = question(&Keys::read(&aws).await.context(Preflight)?).context(Preflight)?;
-    if let Some(asked) = asked.filter(|_| !common.yes) {
-        if !agrees(asked, aws.stop()).await? {
-            say("nothing was changed");
-            return Ok(Exit::Preflight);
-        }
+    if let Some(asked) = asked.filter(|_| !common.yes)
+        && !agrees(asked, aws.stop()).await?
+    {
+        say("nothing was changed");
+        return Ok(Exit::Preflight);
     }
     mind_interrupts(aws.stop());
     let intent = Intent { doing, git_sha: "", makes_bucket: false, patience: patience.time() };
