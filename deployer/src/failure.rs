@@ -88,7 +88,7 @@ impl Failure {
 
     /// What was asked for isn't there. Services name it differently; S3's HEAD has no body at all.
     pub fn is_missing(&self) -> bool {
-        const NAMES: [&str; 9] = [
+        const NAMES: [&str; 10] = [
             "NotFound",
             "NotFoundException",
             "NoSuchEntity",
@@ -97,6 +97,7 @@ impl Failure {
             "NoSuchBucketPolicy",
             "NoSuchPublicAccessBlockConfiguration",
             "ParameterNotFound",
+            "ResourceNotFound",
             "ResourceNotFoundException",
         ];
         match &self.code {

@@ -235,11 +235,16 @@ impl Resource<Aws> for Alarm {
     }
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
-        let mut found = alarms(cx, Some(&self.name), None).await?.into_iter();
-        let Some(live) = found.find(|a| a.alarm_name() == Some(&self.name)) else {
-            return Ok(None);
+        let find = async || {
+            let mut found = alarms(cx, Some(&self.name), None).await?.into_iter();
+            Ok::<_, anyhow::Error>(found.find(|a| a.alarm_name() == Some(&self.name)))
         };
+        let Some(live) = find().await? else { return Ok(None) };
         let tags = tags(cx, live.alarm_arn().unwrap_or_default()).await?;
+        // It was deleted between the two: then it has no tags either, and is nobody's.
+        if tags.is_empty() && find().await?.is_none() {
+            return Ok(None);
+        }
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
             output: (),
