@@ -99,6 +99,9 @@ def main():
     config = Config()
     config.bind = [f"{args.host}:{args.port}"]
     config.loglevel = "WARNING"
+    # Longer than clients keep a connection that they don't use, or one would send a request into its end.
+    config.keep_alive_timeout = 120
+    config.keep_alive_max_requests = 1_000_000
     asyncio.run(serve(app, config))
 
 
