@@ -60,6 +60,8 @@ pub struct Access {
     pub stop: Stop,
     /// Another table of endpoints than that of `stack.rs`.
     pub endpoints: Option<&'static [Endpoint]>,
+    /// Whether AWS's quotas set the pace. By default they do but for a cloud on this machine, which has none.
+    pub quotas: Option<bool>,
 }
 
 /// The local cloud, where nobody needs credentials and an access key of twelve digits is an
@@ -136,7 +138,10 @@ impl Aws {
         let Some(region) = config.region().map(ToString::to_string) else {
             bail!(NoRegion);
         };
-        let (pacer, secrets) = (Pacer::new(access.trace, access.stop.clone()), Secrets::default());
+        let here = access.local.is_some() || config.endpoint_url().is_some_and(is_on_this_machine);
+        let paced = access.quotas.unwrap_or(!here);
+        let pacer = Pacer::new(access.trace, access.stop.clone(), paced);
+        let secrets = Secrets::default();
         let sts = aws_sdk_sts::Client::new(&config);
         let whose = || sts.get_caller_identity().send();
         let who = call(&pacer, &secrets, "sts:GetCallerIdentity", false, whose).await;
@@ -174,7 +179,7 @@ impl Aws {
             retiring: Mutex::default(),
             lease: OnceLock::new(),
             pacer,
-            last: Pacer::new(access.trace, Stop::default()),
+            last: Pacer::new(access.trace, Stop::default(), paced),
         })
     }
 
@@ -229,6 +234,13 @@ impl Aws {
             None => format!("https://{}/{stage}", self.env.api_host(api_id)),
         }
     }
+}
+
+fn is_on_this_machine(endpoint: &str) -> bool {
+    let host = endpoint.strip_prefix("http://").unwrap_or_default();
+    ["127.0.0.1", "localhost", "[::1]"].iter().any(|own| {
+        host.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    })
 }
 
 /// Its future is large, as the SDK's are, and so is boxed by its callers: they are nested deeply.

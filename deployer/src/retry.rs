@@ -138,12 +138,13 @@ pub struct Pacer {
     trace: Option<Trace>,
     /// Once it is asked, nothing more is sent.
     pub stop: Stop,
-    pace: Pace,
+    /// None where there are no quotas.
+    pace: Option<Pace>,
 }
 
 impl Pacer {
-    pub fn new(trace: Option<Trace>, stop: Stop) -> Self {
-        Self { trace, stop, pace: Pace::default() }
+    pub fn new(trace: Option<Trace>, stop: Stop, paced: bool) -> Self {
+        Self { trace, stop, pace: paced.then(Pace::default) }
     }
 
     /// Sends when the quotas allow, again while a rule says so. With `new`, what is missing was made
@@ -163,7 +164,7 @@ impl Pacer {
         // By rule, when it was first needed and how often since: failures may take turns.
         let mut patience: HashMap<&'static str, (Instant, u32)> = HashMap::new();
         loop {
-            let turn = self.pace.take(op);
+            let turn = self.pace.as_ref().map_or(Duration::ZERO, |pace| pace.take(op));
             if turn > Duration::from_secs(1) {
                 note(&quota::waiting(op, turn));
             }

@@ -14,8 +14,8 @@ use crate::workspace::{cargo, root};
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask faults                           what every push checks
-  cargo xtask faults --all                     each request in each way: what CI does at night
+  cargo xtask faults                           each request that changes something, in each way
+  cargo xtask faults --all                     also those that only read: what CI does at night
   cargo xtask faults --case deploy_killed      the tests whose names contain that";
 
 /// Break the deployer's requests to the local cloud, and show whether the next run finishes the job.
@@ -57,7 +57,7 @@ impl Faults {
         let _ = fs::remove_file(&file); // that of the last time
         let mut tests = suite();
         tests.arg("--exact").args(self.names()?);
-        tests.env("FAULTS_TABLE", &file).env("FAULTS", if self.all { "all" } else { "some" });
+        tests.env("FAULTS_TABLE", &file).env("FAULTS", if self.all { "all" } else { "writes" });
         tests.stdout(io::stderr());
         let passed = tests.status().context("running cargo test")?.success();
         let rows = fs::read_to_string(&file).unwrap_or_default();

@@ -166,7 +166,7 @@ async fn run(times: usize, failure: Failure) -> (Result<(), Failure>, usize, u64
             false => Ok(()),
         }
     };
-    let result = Pacer::new(None, Stop::default()).run(failure.op, false, answer).await;
+    let result = Pacer::new(None, Stop::default(), true).run(failure.op, false, answer).await;
     (result, sent.load(Ordering::SeqCst), started.elapsed().as_secs())
 }
 
@@ -203,7 +203,7 @@ async fn failures_that_take_turns_end_with_the_first_budget() {
         assert!(number < 1_000, "it never ends");
         Err::<(), _>(if number % 2 == 0 { busy.clone() } else { role.clone() })
     };
-    let result = Pacer::new(None, Stop::default()).run(busy.op, false, answer).await;
+    let result = Pacer::new(None, Stop::default(), true).run(busy.op, false, answer).await;
     assert!(result.is_err_and(|last| last.says("cannot be assumed")));
     assert!((80..=92).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
 }
@@ -228,7 +228,7 @@ async fn aws_is_asked_again_when_it_said_so() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_keep_to_the_quotas_of_api_gateway() {
-    let pacer = Pacer::new(None, Stop::default());
+    let pacer = Pacer::new(None, Stop::default(), true);
     let started = Instant::now();
     let mut at = vec![];
     for op in ["apigateway:DeleteRestApi", "apigateway:GetRestApi", "apigateway:DeleteRestApi"] {
@@ -238,7 +238,7 @@ async fn requests_keep_to_the_quotas_of_api_gateway() {
     assert_eq!(at, [0, 0, 30]);
 
     // Forty at once after a rest, then ten a second.
-    let pacer = Pacer::new(None, Stop::default());
+    let pacer = Pacer::new(None, Stop::default(), true);
     let started = Instant::now();
     for _ in 0..60 {
         pacer.run("apigateway:GetTags", false, || async { Ok(()) }).await.unwrap();

@@ -245,6 +245,7 @@ impl World {
             clock: Some(SharedTimeSource::new(now)),
             stop: stop.clone(),
             endpoints: self.state(|state| state.endpoints),
+            quotas: Some(true),
             ..Access::default()
         }
     }
