@@ -88,8 +88,24 @@ impl Env {
     }
 
     pub fn role_arn(&self, role: &str) -> String {
+        self.iam_arn(&format!("role{}{role}", self.role_path()))
+    }
+
+    /// As which CI deploys the stage here. Not named as the stage's own roles are: who deploys may write
+    /// those, and must not write this one.
+    pub fn ci_role(&self) -> String {
+        format!("deploy-{}-{}", self.name(), self.region)
+    }
+
+    /// Apart from the stage's roles, which go with the stage.
+    pub fn ci_role_path(&self) -> String {
+        format!("/{}-ci/{}/", self.app, self.stage)
+    }
+
+    /// ARN of something in this account's IAM, which has no regions: `role/path/name`.
+    pub fn iam_arn(&self, what: &str) -> String {
         let Self { partition, account, .. } = self;
-        format!("arn:{partition}:iam::{account}:role{}{role}", self.role_path())
+        format!("arn:{partition}:iam::{account}:{what}")
     }
 
     /// As the log stream ARNs begin that a function's role may write to.

@@ -47,6 +47,7 @@
 //! the identity of things, so renaming the app means destroying and deploying.
 
 pub mod aws;
+pub mod ci;
 pub mod cli;
 pub mod contract;
 pub mod engine;

@@ -6,12 +6,17 @@
 //! begins with this one's and a hyphen (`dev` and `dev-2`), and whose tags a `PUT` to API Gateway's
 //! `/tags` sets, for while a thing is made it has no id yet.
 
+mod question;
+mod steps;
 mod table;
 
 use crate::env::Env;
+use crate::stack::PERMISSIONS_BOUNDARY;
 use clap::ValueEnum;
+pub use question::{Answer, Missing, Question, questions};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+pub use steps::{Needs, needs};
 pub use table::TABLE;
 
 /// What the rights are for.
@@ -22,6 +27,10 @@ pub enum Mode {
     Destroy,
     // Plan compares the key, so whoever may read may read that.
     Read,
+    // All of these, which is what `ci-role` gives.
+    All,
+    // Make and delete the role as which CI deploys.
+    CiRole,
 }
 
 /// An operation as calls name it, what asks for it, and what IAM wants for it.
@@ -40,6 +49,9 @@ pub enum On {
     LogGroups,
     /// One that isn't there has no path yet, so it is known by its name.
     Roles,
+    /// Those that are made and given rights, under the boundary that `stack.rs` names; where it names
+    /// none, they are [`On::Roles`] like any other.
+    BoundedRoles,
     /// Roles that are handed to Lambda.
     LambdaRoles,
     Functions,
@@ -59,6 +71,12 @@ pub enum On {
     /// That role, handed to API Gateway.
     LogRolePassed,
     Alarms,
+    /// Who deploys: a right to ask IAM what one may, without which a run finds out on its way.
+    OwnRights,
+    /// The role as which CI deploys.
+    CiRole,
+    /// GitHub, as an account knows it.
+    OidcProvider,
     /// What has no ARN to narrow it by.
     All,
 }
@@ -82,9 +100,8 @@ impl On {
                 let groups = [functions, access];
                 groups.into_iter().flat_map(|arn| [format!("{arn}:*"), arn]).collect()
             }
-            Self::Roles => {
-                let named = format!("arn:{partition}:iam::{account}:role/{}-*", env.name());
-                vec![env.role_arn("*"), named]
+            Self::Roles | Self::BoundedRoles => {
+                vec![env.role_arn("*"), env.iam_arn(&format!("role/{}-*", env.name()))]
             }
             Self::LambdaRoles => vec![env.role_arn("*")],
             // With a version or an alias, too: `*` doesn't end at a colon.
@@ -95,7 +112,7 @@ impl On {
             Self::ApiTags => gateway(&["/tags/*"]),
             Self::ApiAccount => gateway(&["/account"]),
             Self::LogRole | Self::LogRolePolicy | Self::LogRolePassed => {
-                vec![format!("arn:{partition}:iam::{account}:role/{}", env.gateway_log_role())]
+                vec![env.iam_arn(&format!("role/{}", env.gateway_log_role()))]
             }
             Self::Alarms => {
                 vec![format!(
@@ -103,11 +120,21 @@ impl On {
                     env.name()
                 )]
             }
+            // A policy can name the user who asks, and no role that does: so CI's alone.
+            Self::OwnRights => {
+                let ci = env.iam_arn(&format!("role{}*", env.ci_role_path()));
+                vec![ci, env.iam_arn("user/${aws:username}")]
+            }
+            // It is known by its name as long as it isn't there.
+            Self::CiRole => [&env.ci_role_path(), "/"]
+                .map(|path| env.iam_arn(&format!("role{path}{}", env.ci_role())))
+                .into(),
+            Self::OidcProvider => vec![crate::ci::provider_arn(env)],
             Self::All => vec!["*".to_owned()],
         }
     }
 
-    fn condition(self, env: &Env) -> Option<Value> {
+    fn condition(self, env: &Env, boundary: Option<&str>) -> Option<Value> {
         let tags = |kind: &str| {
             let tag = |(key, value)| (format!("aws:{kind}/{key}"), value);
             env.tags().into_iter().map(tag).collect::<BTreeMap<_, _>>()
@@ -117,6 +144,9 @@ impl On {
             Self::LogRolePassed => {
                 Some(json!({ "iam:PassedToService": "apigateway.amazonaws.com" }))
             }
+            Self::BoundedRoles => boundary.map(|policy| {
+                json!({ "iam:PermissionsBoundary": env.iam_arn(&format!("policy/{policy}")) })
+            }),
             Self::LogRolePolicy => Some(json!({ "iam:PolicyARN": env.gateway_log_policy() })),
             Self::NewApi => Some(json!(tags("RequestTag"))),
             Self::OurApi => Some(json!(tags("ResourceTag"))),
@@ -128,17 +158,42 @@ impl On {
 
 /// Actions of IAM by what they are about, for one mode.
 pub fn needed(mode: Mode) -> BTreeMap<On, BTreeSet<&'static str>> {
+    needed_within(mode, PERMISSIONS_BOUNDARY)
+}
+
+fn needed_within(mode: Mode, boundary: Option<&str>) -> BTreeMap<On, BTreeSet<&'static str>> {
+    let of_mode = |operation: &&Operation| match mode {
+        Mode::All => [Mode::Deploy, Mode::Destroy, Mode::Read]
+            .iter()
+            .any(|mode| operation.modes.contains(mode)),
+        _ => operation.modes.contains(&mode),
+    };
+    let operations = TABLE.iter().filter(of_mode).flat_map(|operation| operation.needs);
+    let of_ci_role = table::CI_ROLE.iter().filter(|_| mode == Mode::CiRole);
     let mut needed: BTreeMap<On, BTreeSet<&'static str>> = BTreeMap::new();
-    for operation in TABLE.iter().filter(|operation| operation.modes.contains(&mode)) {
-        for (action, on) in operation.needs {
-            needed.entry(*on).or_default().insert(*action);
+    for (action, on) in operations.chain(of_ci_role) {
+        if let Some(on) = within(boundary, action, *on) {
+            needed.entry(on).or_default().insert(*action);
         }
     }
     needed
 }
 
+/// Without a boundary its roles are like others, and nobody sets one.
+fn within(boundary: Option<&str>, action: &str, on: On) -> Option<On> {
+    match (on, boundary) {
+        (On::BoundedRoles, None) if action == "iam:PutRolePermissionsBoundary" => None,
+        (On::BoundedRoles, None) => Some(On::Roles),
+        _ => Some(on),
+    }
+}
+
 /// The least policy with which a verb of `mode` does all that it may have to do.
 pub fn policy(env: &Env, mode: Mode) -> Value {
+    policy_within(env, mode, PERMISSIONS_BOUNDARY)
+}
+
+fn policy_within(env: &Env, mode: Mode, boundary: Option<&str>) -> Value {
     let statement = |(on, actions): (On, BTreeSet<&str>)| {
         let mut statement = json!({
             "Sid": format!("{on:?}"),
@@ -146,12 +201,12 @@ pub fn policy(env: &Env, mode: Mode) -> Value {
             "Action": actions,
             "Resource": on.resources(env),
         });
-        if let Some(condition) = on.condition(env) {
+        if let Some(condition) = on.condition(env, boundary) {
             statement["Condition"] = condition;
         }
         statement
     };
-    let statements: Vec<Value> = needed(mode).into_iter().map(statement).collect();
+    let statements: Vec<Value> = needed_within(mode, boundary).into_iter().map(statement).collect();
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 

@@ -44,6 +44,10 @@ const KEY_QUOTA: i32 = 1_000_000;
 /// The SNS topic that alarms tell, by its name, in the stage's account and region; `None`: nobody.
 const ALARM_TOPIC: Option<&str> = None;
 
+/// The policy that bounds what functions may do, by its name in the stage's account; `None`: whatever
+/// bounds them already.
+pub const PERMISSIONS_BOUNDARY: Option<&str> = None;
+
 /// The graph, and what a deploy's end has to tell.
 pub struct Stack {
     pub graph: Graph<Aws>,
@@ -200,8 +204,8 @@ fn function(
     let log_group = graph.add(move |_| LogGroup::new(name.clone(), LOG_RETENTION_DAYS));
 
     let e = env.clone();
-    let role = graph
-        .add(move |_| Role::for_function(e.role(short), &e.log_group_arn(&e.log_group(short))));
+    let boundary = PERMISSIONS_BOUNDARY.map(|policy| e.iam_arn(&format!("policy/{policy}")));
+    let role = graph.add(move |_| Role::for_function(&e, short, boundary.clone()));
 
     let (package, in_bucket) = (release.package(short), bucket.clone());
     let artifact = graph.add(move |link| Artifact {

@@ -49,6 +49,7 @@ def application(record):
         policies,
         proxy_answers,
         rights,
+        simulation,
         stage_variables,
         test_invoke,
         versions,

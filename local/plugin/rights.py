@@ -3,6 +3,7 @@
 Rights are looked at with AUTH=true in the environment only.
 """
 
+import dataclasses
 import json
 import re
 from contextvars import ContextVar
@@ -18,7 +19,7 @@ from plugin.patching import around
 # Pairs of action and ARN (and keys for conditions) that the request needs besides its own.
 _besides = ContextVar("what the request needs besides", default=())
 _lacking = ContextVar("which of these is lacking", default=None)
-_attached = ContextVar("the managed policy that the request attaches", default=None)
+_keys = ContextVar("condition keys of IAM's own that the request carries", default={})
 
 
 @around(iam_actions, "_lambda_action")
@@ -55,6 +56,12 @@ def resource(find, service, method, path, headers, body, params, region, account
         name = _one(params["RoleName"])
         role = iam._roles.get(name) or {"Path": _one(params.get("Path", "/"))}
         arn = f"arn:aws:iam::{account}:role{role['Path']}{name}"
+    elif service == "iam" and params.get("PolicySourceArn"):
+        arn = _one(params["PolicySourceArn"])
+    elif service == "iam" and params.get("OpenIDConnectProviderArn"):
+        arn = _one(params["OpenIDConnectProviderArn"])
+    elif service == "iam" and params.get("Url"):
+        arn = f"arn:aws:iam::{account}:oidc-provider/{_one(params['Url']).split('://')[-1]}"
     elif service == "ssm" and fields.get("Path"):
         arn = f"arn:aws:ssm:{region}:{account}:parameter{fields['Path']}"
     elif service == "logs" and fields.get("logStreamName"):
@@ -64,9 +71,17 @@ def resource(find, service, method, path, headers, body, params, region, account
     elif service == "lambda" and params.get("Qualifier"):
         arn = f"{arn}:{_one(params['Qualifier'])}"
     _lacking.set(None)
-    _attached.set(_one(params["PolicyArn"]) if params.get("PolicyArn") else None)
+    _keys.set(_iam_keys(params) if service == "iam" else {})
     _besides.set(tuple(_needed(service, method, path, arn, body, fields, params)))
     return arn
+
+
+def _iam_keys(params):
+    """A role's boundary is that of the request, where it sets one, or else the one that it has."""
+    role = iam._roles.get(_one(params.get("RoleName", ""))) or {}
+    boundary = _one(params.get("PermissionsBoundary", "")) or role.get("PermissionsBoundary")
+    keys = {"iam:policyarn": _one(params.get("PolicyArn", "")), "iam:permissionsboundary": boundary}
+    return {key: value for key, value in keys.items() if value}
 
 
 def _needed(service, method, path, arn, body, fields, params):
@@ -86,6 +101,8 @@ def _needed(service, method, path, arn, body, fields, params):
             yield "lambda:TagResource", arn, {}
     if operation == "iam:CreateRole" and "Tags.member.1.Key" in params:
         yield "iam:TagRole", arn, {}
+    if operation == "iam:CreateOpenIDConnectProvider" and "Tags.member.1.Key" in params:
+        yield "iam:TagOpenIDConnectProvider", arn, {}
     if service == "ssm" and fields.get("Tags"):
         yield "ssm:AddTagsToResource", arn, {}
     if service == "logs" and fields.get("tags") and "logGroupName" in fields:
@@ -100,9 +117,25 @@ def _needed(service, method, path, arn, body, fields, params):
 @around(iam_evaluator, "_resolve_condition_key")
 def condition_key(find, key, context):
     """The way to this cloud has no TLS, and stands for one that has."""
-    if key.lower() == "iam:policyarn":
-        return _attached.get()
+    if key.lower() in _keys.get():
+        return _keys.get()[key.lower()]
     return "true" if key.lower() == "aws:securetransport" else find(key, context)
+
+
+@around(iam_evaluator, "_first_match")
+def first_match(find, context, statements, effect):
+    """A policy's variables stand for what is known of whoever asks."""
+    return find(context, [_filled(statement, context) for statement in statements], effect)
+
+
+def _filled(statement, context):
+    def value(variable):
+        return iam_evaluator._resolve_condition_key(variable[1], context) or variable[0]
+
+    if not any("${" in resource for resource in statement.resources):
+        return statement
+    resources = [re.sub(r"\$\{([^}]+)\}", value, resource) for resource in statement.resources]
+    return dataclasses.replace(statement, resources=resources)
 
 
 @around(iam_actions, "request_tag_context")

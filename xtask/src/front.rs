@@ -30,7 +30,7 @@ const fn verb(name: &'static str, about: &'static str, packages: bool, cloud: bo
 }
 
 /// In the order in which they are used. The deployer documents them; `cargo xtask VERB --help` is its help.
-pub const VERBS: [Verb; 17] = [
+pub const VERBS: [Verb; 18] = [
     verb("plan", "Show what deploy would change", true, true),
     verb("diff", "The same as plan", true, true),
     verb("deploy", "Package, show the plan, and carry it out", true, true),
@@ -46,6 +46,7 @@ pub const VERBS: [Verb; 17] = [
     verb("key", "Show the API key", false, true),
     verb("destroy", "Delete a stage and everything that belongs to it", false, true),
     verb("policy", "Print the least IAM policy that the deployer can work with", false, true),
+    verb("ci-role", "Make or delete the role as which GitHub's jobs deploy", false, true),
     verb("graph", "Draw the stack", false, false),
     verb("completions", "Print the deployer's shell completions", false, false),
 ];

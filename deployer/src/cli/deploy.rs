@@ -2,6 +2,7 @@
 
 use super::explain::Preflight;
 use super::outputs::Outputs;
+use super::rights::{Check, Rights};
 use super::run::{
     Surveyed, carry_out, connect, load_release, look_at_lease, mind_interrupts, survey, take_lease,
     tell, with_lease,
@@ -16,6 +17,7 @@ use crate::lease;
 use crate::release::Release;
 use crate::resources::{Canary, LISTED, history, kinds, needed};
 use crate::retry::until;
+use crate::rights::Mode;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,6 +54,8 @@ pub struct Args {
     #[command(flatten)]
     leave: Leave,
     #[command(flatten)]
+    check: Check,
+    #[command(flatten)]
     patience: Patience,
 }
 
@@ -71,6 +75,7 @@ struct Deploy<'a> {
     release: &'a Release,
     watch: Watch,
     leave: Leave,
+    rights: Rights,
     /// Whether this run has changed something already.
     changed: bool,
     saved: Option<(Plan, &'a Path)>,
@@ -91,9 +96,13 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let aws = connect(common).await?;
     let Args { watch, leave, .. } = *args;
     let (release, changed) = (&release, false);
-    let mut deploy = Deploy { common, aws: &aws, release, watch, leave, changed, saved, started };
-    let seen = look_at_lease(common, &aws).await?;
-    let surveyed = survey(common, &aws, release).await?;
+    let read = async {
+        let seen = look_at_lease(common, &aws).await?;
+        Ok((seen, survey(common, &aws, release).await?))
+    };
+    let ((seen, surveyed), rights) = args.check.beside(common, &aws, Mode::Deploy, read).await?;
+    let mut deploy =
+        Deploy { common, aws: &aws, release, watch, leave, rights, changed, saved, started };
     if let Some(ended) = deploy.agree(&surveyed).await? {
         return Ok(ended);
     }
@@ -128,6 +137,12 @@ impl Deploy<'_> {
         if !common.quiet {
             say(show_plan::show(plan, common.verbose > 0));
             show_plan::time(plan).into_iter().for_each(say);
+        }
+        let lacking = self.rights.check(common, self.aws, plan);
+        if self.changed {
+            lacking?
+        } else {
+            lacking.context(Preflight)?
         }
         let asked = Instant::now();
         if !self.leave.to(plan, self.aws.stop()).await? {

@@ -1,5 +1,6 @@
 //! `deployer destroy`: everything with our tags, declared or not, and a receipt.
 
+use super::rights::Check;
 use super::run::{
     self, connect, look_at_lease, mind_interrupts, survey_for_destroy, take_lease, tell, with_lease,
 };
@@ -10,6 +11,7 @@ use crate::engine::{Plan, Step, Survey};
 use crate::lease;
 use crate::resources::delete_again;
 use crate::retry::until;
+use crate::rights::Mode;
 use anyhow::{Context, Result, bail};
 use std::sync::Once;
 use std::time::{Duration, Instant};
@@ -28,6 +30,8 @@ const NOTICED: Duration = Duration::from_secs(60);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
+    check: Check,
+    #[command(flatten)]
     patience: Patience,
 }
 
@@ -37,8 +41,12 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         bail!(explain::NobodyToAsk);
     }
     let aws = connect(common).await?;
-    let mut seen = look_at_lease(common, &aws).await?;
-    let mut found = survey_for_destroy(common, &aws).await.context(explain::Preflight)?;
+    let read = async {
+        let seen = look_at_lease(common, &aws).await?;
+        Ok((seen, survey_for_destroy(common, &aws).await.context(explain::Preflight)?))
+    };
+    let ((mut seen, mut found), rights) =
+        args.check.beside(common, &aws, Mode::Destroy, read).await?;
     let plan = &found.1;
     if plan.steps.is_empty() {
         return Ok(nothing(common));
@@ -47,6 +55,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         say(show_plan::show(plan, false));
         show_plan::time(plan).into_iter().for_each(say);
     }
+    rights.check(common, &aws, plan).context(explain::Preflight)?;
     if !common.yes {
         let things = count(plan.steps.len(), "resource");
         let stage = &common.stage;

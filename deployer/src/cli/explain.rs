@@ -1,6 +1,7 @@
 //! Errors, for people: what was being done, what AWS said, the likely cause, the next command.
 
 use super::advice;
+use super::rights::Lacking;
 use super::screen::{BAD, DIM, paint, say};
 use super::widen::Widens;
 use super::{Common, Exit};
@@ -85,13 +86,31 @@ pub fn print(error: &Error, common: &Common) {
     } else {
         one(error, common);
     }
+    // Beside what was refused, what would be.
+    if let Some(lacking) = error.downcast_ref::<Lacking>().filter(|_| is_refused(error)) {
+        say(format!("{} {lacking}", paint(BAD, "error:")));
+        say(format!("  next: {}", have_allowed(common)));
+    }
     if error.is::<Preflight>() {
         say(paint(DIM, Preflight));
     }
 }
 
+/// Whether AWS itself refused something.
+fn is_refused(error: &Error) -> bool {
+    error.chain().any(|cause| cause.is::<Failure>() || cause.is::<Failures>())
+}
+
+fn have_allowed(common: &Common) -> String {
+    let policy = common.command("policy");
+    format!("have them allowed ({policy} prints a policy that is enough), then run it again")
+}
+
 fn one(error: &Error, common: &Common) {
+    let lacking = error.downcast_ref::<Lacking>().filter(|_| is_refused(error));
+    let lacking = lacking.map(ToString::to_string);
     let parts: Vec<String> = (error.chain().filter(|cause| !is_marker(*cause)))
+        .filter(|cause| lacking.as_ref() != Some(&cause.to_string()))
         .filter(|cause| cause.downcast_ref::<Failure>().is_none())
         .map(ToString::to_string)
         .collect();
@@ -133,6 +152,10 @@ fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (String,
     }
     if error.is::<Widens>() {
         return owned("", "add --allow-widening if it is meant, or run it in a terminal");
+    }
+    if error.is::<Lacking>() && !is_refused(error) {
+        let next = format!("{}; or add --no-rights-check, if IAM is wrong", have_allowed(common));
+        return (String::new(), next);
     }
     if error.is::<NotDeployed>() {
         return owned("", &common.command("deploy"));

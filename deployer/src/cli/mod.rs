@@ -3,6 +3,7 @@
 //! Results (plans, outputs, JSON) go to stdout; progress, prompts, warnings and errors to stderr.
 
 mod advice;
+mod ci_role;
 mod deploy;
 mod destroy;
 mod explain;
@@ -16,6 +17,7 @@ mod policy;
 mod progress;
 mod pulse;
 mod releases;
+mod rights;
 mod rollback;
 mod run;
 mod screen;
@@ -222,6 +224,9 @@ enum Verb {
     /// Print the least IAM policy that the deployer can work with
     #[command(after_help = policy::EXAMPLES)]
     Policy(policy::Args),
+    /// Make or delete the role as which GitHub's jobs deploy a stage, without long-lived keys
+    #[command(after_help = ci_role::EXAMPLES)]
+    CiRole(ci_role::Args),
     /// Draw what exists and what uses what, as Mermaid
     Graph,
     /// Print completions for a shell
@@ -247,6 +252,7 @@ impl Verb {
             Self::Open(_) => "open",
             Self::Outputs => "outputs",
             Self::Policy(_) => "policy",
+            Self::CiRole(_) => "ci-role",
             Self::Key(verb) => verb.name(),
             Self::Graph => "graph",
             Self::Completions { .. } => "completions",
@@ -283,6 +289,7 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         Verb::Open(args) => invoke::open(common, args).await,
         Verb::Outputs => outputs::run(common).await,
         Verb::Policy(args) => policy::run(common, args).await,
+        Verb::CiRole(args) => ci_role::run(common, args).await,
         Verb::Key(verb) => key::run(common, verb).await,
         Verb::Graph => graph::run(common),
         Verb::Completions { shell } => {

@@ -12,11 +12,14 @@ use anyhow::{Context, Error, Result};
 
 pub const EXAMPLES: &str = "\
 For the account and region of the credentials, which need no rights for this; without any, ACCOUNT
-and REGION stand where yours belong. It holds for one stage, and fits a managed policy.
+and REGION stand where yours belong. It holds for one stage, and fits a managed policy; that of
+`all` a role's own policies.
 
 Examples:
   deployer policy > deploy.json                  deploy, rollback, and all that reads
   deployer --stage prod policy --mode destroy
+  deployer policy --mode all                     all of these: what `ci-role` gives a role
+  deployer policy --mode ci-role                 what making that role takes
   deployer policy --mode read                    plan, status, outputs, …; the key, too
   aws iam create-policy --policy-name ops-api-dev --policy-document file://deploy.json";
 

@@ -2,6 +2,7 @@
 
 use super::explain::{self, Preflight};
 use super::outputs::Outputs;
+use super::rights::Check;
 use super::run::{
     carry_out, connect, look_at_lease, mind_interrupts, take_lease, target, tell, with_lease,
 };
@@ -14,6 +15,7 @@ use crate::engine::{Plan, Silent, Stop, Survey};
 use crate::lease;
 use crate::resources::history::{self, Record, State};
 use crate::resources::{ApiId, Entry, Proof, api_id, is_ours_or_absent};
+use crate::rights::Mode;
 use crate::stack::earlier;
 use anyhow::{Context, Result, bail};
 use futures_util::future::try_join_all;
@@ -41,6 +43,8 @@ pub struct Args {
     #[command(flatten)]
     leave: Leave,
     #[command(flatten)]
+    check: Check,
+    #[command(flatten)]
     patience: Patience,
 }
 
@@ -58,8 +62,11 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         bail!(explain::NobodyToAsk);
     }
     let aws = connect(common).await?;
-    let seen = look_at_lease(common, &aws).await?;
-    let found = find(common, &aws, args.to).await.context(Preflight)?;
+    let read = async {
+        let seen = look_at_lease(common, &aws).await?;
+        Ok((seen, find(common, &aws, args.to).await.context(Preflight)?))
+    };
+    let ((seen, found), rights) = args.check.beside(common, &aws, Mode::Deploy, read).await?;
     let Found { to, plan, .. } = &found;
     let summary = show_plan::summary(plan);
     if plan.is_empty() {
@@ -73,6 +80,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         let when = releases::utc(to.time);
         say(format!("back to release {number}: {version} {git_sha}, of {when}; {summary}"));
     }
+    rights.check(common, &aws, plan).context(Preflight)?;
     let asked = Instant::now();
     if !args.leave.to(plan, aws.stop()).await? {
         return Ok(Exit::Preflight);

@@ -3,7 +3,7 @@
 use super::{Aws, adopt, gone, is_ours, outputs, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource};
-use crate::env::Tags;
+use crate::env::{Env, Tags};
 use crate::retry::{Made, make_or_adopt};
 use anyhow::{Context, Result};
 use aws_sdk_iam::types::Tag;
@@ -15,23 +15,30 @@ use std::collections::BTreeMap;
 outputs! { RoleArn }
 
 /// A role with the policies that are written into it, and nothing else.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Role {
     #[serde(skip)]
     pub name: String,
+    /// Which a role has from the beginning and for good.
+    #[serde(skip)]
+    pub path: String,
     /// Who may take the role on.
     pub trust: Value,
     /// Inline policies by name.
     pub policies: BTreeMap<String, Value>,
     /// Policies attached by ARN. We want none; somebody may have added one.
     pub attached: Vec<String>,
+    /// ARN of the policy beyond which no other can give it rights. Where we want none, one that somebody
+    /// has set stays, and isn't looked at.
+    pub boundary: Option<String>,
 }
 
 impl Role {
     /// The role of a function that may write to its own log group, send traces and do nothing else. It may
     /// not even create the group: a late log line must not bring back one that was deleted. Traces are
     /// nobody's in particular: AWS knows no narrower resource for them (Service Authorization Reference).
-    pub fn for_function(name: String, log_group_arn: &str) -> Self {
+    pub fn for_function(env: &Env, function: &str, boundary: Option<String>) -> Self {
+        let log_group_arn = env.log_group_arn(&env.log_group(function));
         let write = json!({
             "Version": "2012-10-17",
             "Statement": [{
@@ -59,7 +66,8 @@ impl Role {
         let policies = [("write-logs", write), ("send-traces", trace)]
             .map(|(name, policy)| (name.to_owned(), canonical(policy)))
             .into();
-        Self { name, trust: canonical(trust), policies, attached: vec![] }
+        let (name, path) = (env.role(function), env.role_path());
+        Self { name, path, trust: canonical(trust), policies, attached: vec![], boundary }
     }
 
     async fn put_policy(&self, cx: &Aws, name: &str, policy: &Value) -> Result<()> {
@@ -74,7 +82,7 @@ impl Role {
 
 /// A policy in one of its many spellings: IAM takes and returns single strings for lists of one,
 /// and lists of actions in any order.
-fn canonical(policy: Value) -> Value {
+pub(super) fn canonical(policy: Value) -> Value {
     const LISTS: [&str; 6] = ["Action", "NotAction", "Resource", "NotResource", "Service", "AWS"];
     match policy {
         Value::Object(fields) => {
@@ -173,7 +181,7 @@ impl Resource<Aws> for Role {
     }
 
     fn foretell(&self, cx: &Aws) -> Option<RoleArn> {
-        Some(RoleArn(cx.env.role_arn(&self.name)))
+        Some(RoleArn(cx.env.iam_arn(&format!("role{}{}", self.path, self.name))))
     }
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, RoleArn>>> {
@@ -181,11 +189,21 @@ impl Resource<Aws> for Role {
             tokio::join!(get(cx, &self.name), policies(cx, &self.name), attached(cx, &self.name));
         let Some((role, tags)) = role? else { return Ok(None) };
         let trust = decode(role.assume_role_policy_document().unwrap_or("null"))?;
+        let boundary = role.permissions_boundary().and_then(|set| set.permissions_boundary_arn());
+        let boundary = boundary.filter(|_| self.boundary.is_some()).map(ToOwned::to_owned);
+        let (policies, attached) = (policies?, attached?);
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
             output: RoleArn(role.arn),
             id: role.role_name.clone(),
-            props: Self { name: role.role_name, trust, policies: policies?, attached: attached? },
+            props: Self {
+                name: role.role_name,
+                path: role.path,
+                trust,
+                policies,
+                attached,
+                boundary,
+            },
         }))
     }
 
@@ -193,7 +211,8 @@ impl Resource<Aws> for Role {
         let tag = |(k, v): (&String, &String)| Tag::builder().key(k).value(v).build().ok();
         let tags: Vec<Tag> = cx.env.tags().iter().filter_map(tag).collect();
         let request = || {
-            let request = cx.iam.create_role().role_name(&self.name).path(cx.env.role_path());
+            let request = cx.iam.create_role().role_name(&self.name).path(&self.path);
+            let request = request.set_permissions_boundary(self.boundary.clone());
             let request = request.assume_role_policy_document(self.trust.to_string());
             request.set_tags(Some(tags.clone())).send()
         };
@@ -206,8 +225,8 @@ impl Resource<Aws> for Role {
         for (name, policy) in &self.policies {
             self.put_policy(cx, name, policy).await?;
         }
-        let arn = created.role.map(|role| role.arn);
-        Ok(RoleArn(arn.unwrap_or_else(|| cx.env.role_arn(&self.name))))
+        let arn = created.role.map(|role| RoleArn(role.arn));
+        arn.or_else(|| self.foretell(cx)).context("IAM told no ARN of the new role")
     }
 
     async fn update(&self, cx: &Aws, live: &Live<Self, RoleArn>) -> Result<RoleArn> {
@@ -218,6 +237,14 @@ impl Resource<Aws> for Role {
                 request.policy_document(self.trust.to_string()).send()
             };
             cx.call("iam:UpdateAssumeRolePolicy", request).await?;
+        }
+        // Before any right that it might have to hold back.
+        if let Some(boundary) = self.boundary.as_ref().filter(|_| is.boundary != self.boundary) {
+            let request = || {
+                let request = cx.iam.put_role_permissions_boundary().role_name(name);
+                request.permissions_boundary(boundary).send()
+            };
+            cx.call("iam:PutRolePermissionsBoundary", request).await?;
         }
         for (policy, document) in &self.policies {
             if is.policies.get(policy) != Some(document) {

@@ -1,6 +1,6 @@
 //! Every operation that the deployer calls. A test holds it against the sources, both ways.
 
-use super::Mode::{Deploy, Destroy, Read};
+use super::Mode::{CiRole, Deploy, Destroy, Read};
 use super::{Mode, On, Operation};
 
 const ALL: &[Mode] = &[Read, Deploy, Destroy];
@@ -8,6 +8,7 @@ const LOOK: &[Mode] = &[Read, Deploy];
 const CHANGE: &[Mode] = &[Deploy, Destroy];
 const MAKE: &[Mode] = &[Deploy];
 const END: &[Mode] = &[Destroy];
+const CI: &[Mode] = &[CiRole];
 
 const fn op(
     name: &'static str,
@@ -76,26 +77,52 @@ pub const TABLE: &[Operation] = &[
         &[("cloudwatch:PutMetricAlarm", On::Alarms), ("cloudwatch:TagResource", On::Alarms)],
     ),
     op("iam:AttachRolePolicy", MAKE, &[("iam:AttachRolePolicy", On::LogRolePolicy)]),
+    // Tagging is a right of its own.
+    op(
+        "iam:CreateOpenIDConnectProvider",
+        CI,
+        &[
+            ("iam:CreateOpenIDConnectProvider", On::OidcProvider),
+            ("iam:TagOpenIDConnectProvider", On::OidcProvider),
+        ],
+    ),
     op(
         "iam:CreateRole",
         MAKE,
         &[
-            ("iam:CreateRole", On::Roles),
+            ("iam:CreateRole", On::BoundedRoles),
             ("iam:TagRole", On::Roles),
             ("iam:CreateRole", On::LogRole),
             ("iam:GetRole", On::LogRole),
             ("iam:TagRole", On::LogRole),
         ],
     ),
+    op(
+        "iam:DeleteOpenIDConnectProvider",
+        CI,
+        &[("iam:DeleteOpenIDConnectProvider", On::OidcProvider)],
+    ),
     op("iam:DeleteRole", CHANGE, &[("iam:DeleteRole", On::Roles)]),
     op("iam:DeleteRolePolicy", CHANGE, &[("iam:DeleteRolePolicy", On::Roles)]),
     op("iam:DetachRolePolicy", CHANGE, &[("iam:DetachRolePolicy", On::Roles)]),
+    op("iam:GetOpenIDConnectProvider", CI, &[("iam:GetOpenIDConnectProvider", On::OidcProvider)]),
     op("iam:GetRole", ALL, &[("iam:GetRole", On::Roles)]),
     op("iam:GetRolePolicy", LOOK, &[("iam:GetRolePolicy", On::Roles)]),
     op("iam:ListAttachedRolePolicies", ALL, &[("iam:ListAttachedRolePolicies", On::Roles)]),
     op("iam:ListRolePolicies", ALL, &[("iam:ListRolePolicies", On::Roles)]),
     op("iam:ListRoles", ALL, &[("iam:ListRoles", On::All)]),
-    op("iam:PutRolePolicy", MAKE, &[("iam:PutRolePolicy", On::Roles)]),
+    op(
+        "iam:PutRolePermissionsBoundary",
+        MAKE,
+        &[("iam:PutRolePermissionsBoundary", On::BoundedRoles)],
+    ),
+    op("iam:PutRolePolicy", MAKE, &[("iam:PutRolePolicy", On::BoundedRoles)]),
+    // Of a role by its ARN, which only IAM knows.
+    op(
+        "iam:SimulatePrincipalPolicy",
+        CHANGE,
+        &[("iam:GetRole", On::OwnRights), ("iam:SimulatePrincipalPolicy", On::OwnRights)],
+    ),
     op("iam:UpdateAssumeRolePolicy", MAKE, &[("iam:UpdateAssumeRolePolicy", On::Roles)]),
     op("lambda:AddPermission", MAKE, &[("lambda:AddPermission", On::Functions)]),
     op("lambda:CreateAlias", MAKE, &[("lambda:CreateAlias", On::Functions)]),
@@ -170,4 +197,21 @@ pub const TABLE: &[Operation] = &[
     ),
     // Which nobody can be denied.
     op("sts:GetCallerIdentity", ALL, &[]),
+];
+
+/// What is called for CI's role, which is a role like others and lies elsewhere.
+pub const CI_ROLE: &[(&str, On)] = &[
+    ("iam:CreateRole", On::CiRole),
+    ("iam:DeleteRole", On::CiRole),
+    ("iam:DeleteRolePolicy", On::CiRole),
+    ("iam:DetachRolePolicy", On::CiRole),
+    ("iam:GetRole", On::CiRole),
+    ("iam:GetRolePolicy", On::CiRole),
+    ("iam:ListAttachedRolePolicies", On::CiRole),
+    ("iam:ListRolePolicies", On::CiRole),
+    ("iam:ListRoles", On::All),
+    ("iam:PutRolePermissionsBoundary", On::CiRole),
+    ("iam:PutRolePolicy", On::CiRole),
+    ("iam:TagRole", On::CiRole),
+    ("iam:UpdateAssumeRolePolicy", On::CiRole),
 ];

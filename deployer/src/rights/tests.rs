@@ -20,13 +20,78 @@ fn the_table_names_each_operation_once_and_in_order() {
     assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
 }
 
-/// A managed policy may have 6,144 characters, without white space (IAM quotas).
+/// A managed policy may have 6,144 characters, a role's own policies 10,240 together, both without white
+/// space (IAM and AWS STS quotas). The longest names, and a boundary, which makes another statement.
 #[test]
-fn every_policy_fits_a_managed_policy() {
-    for mode in MODES {
-        let length = policy(&env("abcdefghijklmnopqrstuvwxyz"), mode).to_string().len();
-        assert!(length <= 6144, "{mode:?}: {length}");
+fn every_policy_fits_where_it_is_put() {
+    let env = env("abcdefghijklmnopqrstuvwxyz");
+    for boundary in [None, Some("a-boundary-of-a-long-name")] {
+        for mode in [Mode::Deploy, Mode::Destroy, Mode::Read, Mode::CiRole] {
+            let length = policy_within(&env, mode, boundary).to_string().len();
+            assert!(length <= 6144, "{mode:?}: {length}");
+        }
+        let length = policy_within(&env, Mode::All, boundary).to_string().len();
+        assert!(length <= 10240, "{length}");
     }
+}
+
+fn statements(policy: &Value) -> BTreeMap<&str, &Value> {
+    let list = policy["Statement"].as_array().unwrap().iter();
+    list.map(|statement| (statement["Sid"].as_str().unwrap(), statement)).collect()
+}
+
+#[test]
+fn the_policy_of_ci_is_all_that_the_others_are() {
+    let all = policy(&env("dev"), Mode::All);
+    let all = statements(&all);
+    for mode in MODES {
+        for (sid, statement) in statements(&policy(&env("dev"), mode)) {
+            let (have, need) = (&all[sid]["Action"], &statement["Action"]);
+            let have = strings(have).unwrap();
+            assert!(strings(need).unwrap().iter().all(|action| have.contains(action)), "{sid}");
+        }
+    }
+}
+
+/// Else whoever deploys could give himself any right.
+#[test]
+fn nobody_who_deploys_may_write_the_role_that_deploys() {
+    let env = env("dev");
+    let role = env.iam_arn(&format!("role{}{}", env.ci_role_path(), env.ci_role()));
+    for (sid, statement) in statements(&policy(&env, Mode::All)) {
+        let may = strings(&statement["Action"]).unwrap();
+        for resource in strings(&statement["Resource"]).unwrap() {
+            let covers = resource.strip_suffix('*').is_some_and(|start| role.starts_with(start));
+            let reads = ["Get", "List", "Simulate", "Describe"];
+            let reads = may.iter().all(|action| {
+                let verb = action.split_once(':').unwrap().1;
+                reads.iter().any(|read| verb.starts_with(read))
+            });
+            assert!(!covers || reads, "{sid}");
+        }
+    }
+}
+
+#[test]
+fn with_a_boundary_roles_are_made_and_given_rights_under_it_alone() {
+    let bounded = policy_within(&env("dev"), Mode::Deploy, Some("team"));
+    let statements = statements(&bounded);
+    let free = ["iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"];
+    assert!(!strings(&statements["Roles"]["Action"]).unwrap().iter().any(|a| free.contains(a)));
+    let under = &statements["BoundedRoles"];
+    assert!(strings(&under["Action"]).unwrap().iter().all(|action| free.contains(action)));
+    assert_eq!(strings(&under["Action"]).unwrap().len(), free.len());
+    let arn = "arn:aws:iam::123456789012:policy/team";
+    assert_eq!(under["Condition"]["StringEquals"]["iam:PermissionsBoundary"], arn);
+    // Which would take it off again.
+    assert!(!bounded.to_string().contains("DeleteRolePermissionsBoundary"));
+    let without = policy_within(&env("dev"), Mode::Deploy, None).to_string();
+    assert!(!without.contains("Boundary"), "{without}");
+}
+
+#[test]
+fn the_policy_for_making_cis_role() {
+    insta::assert_snapshot!(format!("{:#}", policy(&env("dev"), Mode::CiRole)));
 }
 
 #[test]

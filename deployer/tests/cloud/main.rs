@@ -16,6 +16,7 @@ mod proof;
 mod wire;
 mod world;
 
+mod ci_role;
 mod destroy;
 mod drift;
 mod faults;

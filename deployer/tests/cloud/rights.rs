@@ -3,6 +3,7 @@
 
 use crate::account::{Account, REGION, Ran};
 use crate::local::guarded;
+use crate::wire::Wire;
 use deployer::aws::{Access, Aws, Local};
 use deployer::stack::APP;
 use serde_json::Value;
@@ -39,6 +40,14 @@ impl User {
         Ran::of(command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret))
     }
 
+    /// The same, with a witness.
+    fn run_heard(&self, line: &str) -> (Ran, Wire) {
+        let (wire, (id, secret)) = (Wire::to(&guarded().endpoint), &self.key);
+        let mut command = self.account.command(&wire.endpoint, line);
+        command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret);
+        (Ran::of(&mut command), wire)
+    }
+
     /// The same, by the account's root, whom nothing is denied.
     fn run_as_root(&self, line: &str) -> Ran {
         Ran::of(&mut self.account.command(&guarded().endpoint, line))
@@ -53,6 +62,9 @@ impl User {
         for index in 0..self.policy(mode)["Statement"].as_array().unwrap().len() {
             // What is set up once for an account is needed in a new one only.
             let sid = self.policy(mode)["Statement"][index]["Sid"].to_string();
+            if sid.contains("OwnRights") {
+                continue; // it is only for asking beforehand
+            }
             let once = ["ApiAccount", "LogRole"].iter().any(|of_account| sid.contains(of_account));
             let another = if once { Some(Self::new().await) } else { None };
             let user = another.as_ref().unwrap_or(self);
@@ -65,6 +77,8 @@ impl User {
             let actions = lacking["Action"].as_array().unwrap().iter().map(|a| a.as_str().unwrap());
             let named: Vec<_> = actions.filter(|action| failed.err.contains(*action)).collect();
             assert!(!named.is_empty(), "{lacking:#} is not named in\n{}", failed.err);
+            // Before anything was changed.
+            assert!(mode == "read" || failed.code == 6, "{lacking:#}: {failed:?}");
         }
     }
 }
@@ -129,6 +143,127 @@ async fn a_reader_needs_each_statement_and_is_told_which_is_missing() {
     let user = User::new().await;
     user.run_as_root("deploy --yes").ends(0);
     user.lacks_each_statement("read", "policy", &["plan", "releases", "key show"]).await;
+}
+
+/// Without its statements of these names.
+fn without(policy: &Value, sids: &[&str]) -> Value {
+    let mut policy = policy.clone();
+    let statements = policy["Statement"].as_array_mut().unwrap();
+    let before = statements.len();
+    statements.retain(|statement| !sids.contains(&statement["Sid"].as_str().unwrap()));
+    assert_eq!(before - statements.len(), sids.len());
+    policy
+}
+
+#[tokio::test]
+async fn all_missing_rights_are_said_at_once_before_anything_is_changed() {
+    let user = User::new().await;
+    let sids = ["LambdaRoles", "NewApi", "Alarms", "Objects"];
+    user.may(&without(&user.policy("deploy"), &sids)).await;
+    let (ran, wire) = user.run_heard("deploy --yes");
+    let ran = ran.ends(6).says("nothing was changed").says("user/somebody lacks the rights");
+    let arn = format!("arn:aws:iam::{}:role/ops-api/dev/ops-api-dev-", user.account.id);
+    ran.says(&format!("iam:PassRole on {arn}health-ap-southeast-2 and 2 more"))
+        .says("apigateway:POST on arn:aws:apigateway:ap-southeast-2::/apikeys and 2 more")
+        .says("cloudwatch:PutMetricAlarm on ")
+        .says("s3:PutObject on ")
+        .says("cargo xtask policy prints a policy that is enough");
+    wire.assert_no_writes();
+
+    // Also where reading fails already.
+    let sids = [&sids[..], &["Roles"]].concat();
+    user.may(&without(&user.policy("deploy"), &sids)).await;
+    let (ran, wire) = user.run_heard("deploy --yes");
+    let ran = ran.ends(6).says("these credentials lack the right iam:GetRole");
+    ran.says("iam:CreateRole on ").says("iam:PassRole on ").says("s3:PutObject on ");
+    wire.assert_no_writes();
+
+    user.run_as_root("deploy --yes").ends(0);
+    user.may(&without(&user.policy("destroy"), &["OurApi", "Functions"])).await;
+    let (ran, wire) = user.run_heard("destroy --yes");
+    ran.ends(6).says("apigateway:DELETE on ").says("lambda:DeleteFunction on ");
+    wire.assert_no_writes();
+
+    user.may(&without(&user.policy("deploy"), &["Alarms", "Parameters"])).await;
+    let (ran, wire) = user.run_heard("rollback --yes");
+    assert_ne!(ran.code, 0);
+    wire.assert_no_writes();
+}
+
+#[tokio::test]
+async fn what_a_plan_does_not_need_is_not_missed() {
+    let user = User::new().await;
+    user.run_as_root("deploy --yes").ends(0);
+    user.may(&without(&user.policy("deploy"), &["NewApi", "LogRolePolicy", "LogRolePassed"])).await;
+    user.account.packages.change_code("root");
+    user.run("deploy --yes").ends(0).says("release 2 is live");
+}
+
+#[tokio::test]
+async fn who_may_not_ask_is_told_and_goes_on() {
+    let user = User::new().await;
+    let blind = without(&user.policy("deploy"), &["OwnRights"]);
+    user.may(&blind).await;
+    let untold = "rights were not looked at beforehand: these credentials may not ask IAM";
+    let ran = user.run("deploy --yes").ends(0).says(untold);
+    assert_eq!(ran.err.matches("not looked at").count(), 1);
+    // Nothing to do, nothing to say.
+    assert!(!user.run("deploy --yes").ends(0).err.contains("not looked at"));
+    user.run_as_root("destroy --yes").ends(0);
+
+    user.may(&without(&blind, &["Alarms"])).await;
+    user.run("deploy --yes").ends(3).says(untold).says("cloudwatch:PutMetricAlarm");
+    user.run_as_root("destroy --yes").ends(0);
+
+    // Who insists isn't held up, and IAM isn't asked.
+    user.may(&without(&user.policy("deploy"), &["NewApi"])).await;
+    let (ran, wire) = user.run_heard("deploy --yes --no-rights-check");
+    ran.ends(3);
+    assert!(!format!("{:?}", wire.requests()).contains("Simulate"));
+    // Neither is it where nothing is denied.
+    let root = Wire::to(&guarded().endpoint);
+    Ran::of(&mut user.account.command(&root.endpoint, "deploy --yes")).ends(0);
+    assert!(!format!("{:?}", root.requests()).contains("Simulate"));
+}
+
+#[tokio::test]
+async fn a_permissions_boundary_is_told_from_a_policy() {
+    let user = User::new().await;
+    user.may(&user.policy("deploy")).await;
+    let root = connect(&user.account.id, "test").await;
+    let boundary = without(&user.policy("deploy"), &["Alarms"]).to_string();
+    let made = root.iam.create_policy().policy_name("boundary").policy_document(boundary);
+    let arn = made.send().await.unwrap().policy.unwrap().arn.unwrap();
+    let put = root.iam.put_user_permissions_boundary().user_name("somebody");
+    put.permissions_boundary(arn).send().await.unwrap();
+    let (ran, wire) = user.run_heard("deploy --yes");
+    ran.ends(6).says("PutMetricAlarm on ").says("(the permissions boundary doesn't allow it)");
+    wire.assert_no_writes();
+}
+
+/// Of the operations that a run sends, each is among what its plan is said to need.
+#[tokio::test]
+async fn a_plan_needs_what_its_run_asks_for() {
+    use deployer::rights::{TABLE, needs};
+    let user = User::new().await;
+    let sent = |plan: &str, line: &str| {
+        let plan = user.run_as_root(plan).json();
+        let needs = needs(&serde_json::from_value(plan).unwrap());
+        let ran = user.run_as_root(&format!("{line} -vv")).ends(0);
+        let words = ran.err.split_whitespace();
+        let rows = TABLE.iter().filter(|row| words.clone().any(|word| word == row.name));
+        let writes: Vec<_> = rows.filter(|row| crate::world::is_write(row.name)).collect();
+        assert!(writes.len() > 5, "{}", ran.err);
+        for row in writes {
+            // Of a role, whichever's it is.
+            let any = row.needs.iter().any(|need| needs.contains(need));
+            assert!(any || row.needs.is_empty(), "{} is not among {needs:?}", row.name);
+        }
+    };
+    sent("plan --json", "deploy --yes");
+    user.account.packages.change_code("root");
+    user.account.packages.change_commit("0123456789a");
+    sent("plan --json", "deploy --yes");
 }
 
 #[tokio::test]

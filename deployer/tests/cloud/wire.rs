@@ -42,9 +42,9 @@ impl fmt::Display for Request {
 impl Request {
     fn is_write(&self) -> bool {
         match &self.operation {
-            Some(operation) => {
-                !["Get", "List", "Describe"].iter().any(|read| operation.starts_with(read))
-            }
+            Some(operation) => !["Get", "List", "Describe", "Simulate"]
+                .iter()
+                .any(|read| operation.starts_with(read)),
             None => {
                 !["GET", "HEAD"].contains(&self.method.as_str())
                     && !self.path.contains("/invocations")

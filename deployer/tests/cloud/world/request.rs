@@ -90,7 +90,7 @@ impl Request {
 /// Whether an operation changes something.
 pub fn is_write(name: &str) -> bool {
     let (service, operation) = name.split_once(':').unwrap();
-    let reads = ["Get", "List", "Describe", "Head", "Invoke", "TestInvoke"];
+    let reads = ["Get", "List", "Describe", "Head", "Invoke", "TestInvoke", "Simulate"];
     service != "execute-api" && !reads.iter().any(|read| operation.starts_with(read))
 }
 
