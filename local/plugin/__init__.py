@@ -51,6 +51,7 @@ def application(record):
         rights,
         stage_variables,
         test_invoke,
+        throttling,
         versions,
     )
 

@@ -178,7 +178,13 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
     ("usage plan", "burst", |w| usage_plan(w)["throttle"]["burstLimit"] = json!(1)),
     ("usage plan", "quota", |w| usage_plan(w)["quota"]["limit"] = json!(10)),
     ("usage plan", "period", |w| usage_plan(w)["quota"]["period"] = json!("DAY")),
-    ("usage plan", "stages", |w| usage_plan(w)["apiStages"] = json!([])),
+    ("usage plan", "stages", |w| usage_plan(w)["apiStages"][0]["stage"] = json!("other")),
+    ("usage plan", r#"routes["GET /health"].rate"#, |w| {
+        usage_plan(w)["apiStages"][0]["throttle"]["/health/GET"]["rateLimit"] = json!(1.0);
+    }),
+    ("usage plan", r#"routes["GET /health"].burst"#, |w| {
+        usage_plan(w)["apiStages"][0]["throttle"]["/health/GET"]["burstLimit"] = json!(1);
+    }),
     ("usage plan", "keys", |w| usage_plan(w)["keys"] = json!(["key1", "key9"])),
 ];
 

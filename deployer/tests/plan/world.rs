@@ -1,6 +1,7 @@
 //! What is there, as plain JSON that tests change: by kind, then by the name or id that AWS uses.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use deployer::contract::Endpoint;
 use deployer::release::Release;
 use deployer::stack::ENDPOINTS;
 use serde_json::{Map, Value, json};
@@ -254,12 +255,21 @@ pub fn key(value: &str) -> Value {
     })
 }
 
+/// By path and method, as plans name routes.
+fn shares() -> Value {
+    let share = |e: &Endpoint| {
+        let limit = json!({ "rateLimit": 25.0, "burstLimit": 50 });
+        (format!("{}/{}", e.path, e.method), limit)
+    };
+    ENDPOINTS.iter().map(share).collect::<Map<_, _>>().into()
+}
+
 pub fn usage_plan() -> Value {
     json!({
         "name": "ops-api-dev",
         "throttle": { "rateLimit": 50.0, "burstLimit": 100 },
         "quota": { "limit": 1_000_000, "period": "MONTH" },
-        "apiStages": [{ "apiId": "api1", "stage": "dev" }],
+        "apiStages": [{ "apiId": "api1", "stage": "dev", "throttle": shares() }],
         "keys": ["key1"],
         "tags": tags(),
     })
