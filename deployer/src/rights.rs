@@ -59,6 +59,7 @@ pub enum On {
     /// That role, handed to API Gateway.
     LogRolePassed,
     Alarms,
+    Dashboard,
     /// What has no ARN to narrow it by.
     All,
 }
@@ -97,12 +98,8 @@ impl On {
             Self::LogRole | Self::LogRolePolicy | Self::LogRolePassed => {
                 vec![format!("arn:{partition}:iam::{account}:role/{}", env.gateway_log_role())]
             }
-            Self::Alarms => {
-                vec![format!(
-                    "arn:{partition}:cloudwatch:{region}:{account}:alarm:{}-*",
-                    env.name()
-                )]
-            }
+            Self::Alarms => vec![env.alarm_arn(&format!("{}-*", env.name()))],
+            Self::Dashboard => vec![env.dashboard_arn(&env.dashboard())],
             Self::All => vec!["*".to_owned()],
         }
     }

@@ -3,6 +3,7 @@
 //! To add an endpoint, write its handler (`functions/src/bin/NAME.rs`) and a line in [`ENDPOINTS`].
 
 mod alarms;
+pub mod dashboard;
 
 use crate::aws::Aws;
 use crate::contract::{Endpoint, get};
@@ -46,6 +47,9 @@ const KEY_QUOTA: i32 = 1_000_000;
 
 /// The SNS topic that alarms tell, by its name, in the stage's account and region; `None`: nobody.
 const ALARM_TOPIC: Option<&str> = None;
+
+/// Whether a stage has a dashboard. An account's first three are free (Amazon CloudWatch pricing).
+const DASHBOARD: bool = true;
 
 /// The graph, and what a deploy's end has to tell.
 pub struct Stack {
@@ -133,6 +137,11 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
             link.after(&stage);
             alarm.clone()
         });
+    }
+
+    if DASHBOARD {
+        let page = dashboard::of(env, endpoints.iter().map(|endpoint| endpoint.function));
+        graph.add(move |_| page.clone());
     }
 
     let (name, of_api, of_stage) = (env.name(), api.clone(), stage.clone());

@@ -107,6 +107,11 @@ async fn change_alarms(aws: &Aws) {
     gone.send().await.unwrap();
 }
 
+async fn change_dashboard(aws: &Aws) {
+    let put = aws.cloudwatch.put_dashboard().dashboard_name(aws.env.dashboard());
+    put.dashboard_body(r#"{"widgets": []}"#).send().await.unwrap();
+}
+
 async fn change_parameters(aws: &Aws) {
     let version = aws.ssm.put_parameter().name(aws.env.parameter("version")).value("9.9.9");
     version.overwrite(true).send().await.unwrap();
@@ -143,6 +148,7 @@ pub async fn change_everything(account: &Account) {
     change_api(&aws, api.id().unwrap()).await;
     change_bucket(&aws, &format!("artifacts/root/{sha256}.zip")).await;
     change_alarms(&aws).await;
+    change_dashboard(&aws).await;
     change_parameters(&aws).await;
     change_key_and_plan(&aws, api.id().unwrap()).await;
 }

@@ -173,6 +173,10 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
     ("alarm", "missing_data", |w| alarm(w, "5xx")["TreatMissingData"] = json!("breaching")),
     ("alarm", "topics", |w| alarm(w, "5xx")["OKActions"] = json!(["arn:aws:sns:r:1:theirs"])),
     ("alarm", "enabled", |w| alarm(w, "5xx")["ActionsEnabled"] = json!(false)),
+    ("dashboard", "body", |w| {
+        let page = &mut w["dashboards"][format!("ops-api-dev-{REGION}")];
+        drop(page["body"]["widgets"].as_array_mut().unwrap().pop());
+    }),
     ("api key", "enabled", |w| w["keys"]["key1"]["enabled"] = json!(false)),
     ("usage plan", "rate", |w| usage_plan(w)["throttle"]["rateLimit"] = json!(1.5)),
     ("usage plan", "burst", |w| usage_plan(w)["throttle"]["burstLimit"] = json!(1)),

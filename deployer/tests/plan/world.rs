@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use deployer::contract::Endpoint;
+use deployer::env::Env;
 use deployer::release::Release;
 use deployer::stack::ENDPOINTS;
 use serde_json::{Map, Value, json};
@@ -248,6 +249,17 @@ fn alarms() -> Value {
     all
 }
 
+fn dashboard() -> Value {
+    let env = Env {
+        app: "ops-api".to_owned(),
+        stage: "dev".to_owned(),
+        region: REGION.to_owned(),
+        account: ACCOUNT.to_owned(),
+        partition: "aws".to_owned(),
+    };
+    json!({ "body": deployer::stack::dashboard::of(&env, functions()).body, "tags": tags() })
+}
+
 pub fn key(value: &str) -> Value {
     json!({
         "name": "ops-api-dev", "value": value, "enabled": true,
@@ -312,6 +324,7 @@ pub fn everything(definition: &str) -> Value {
         "roles": roles,
         "account": { "cloudwatchRoleArn": "arn:aws:iam::1:role/somebody-elses" },
         "alarms": alarms(),
+        "dashboards": { (format!("ops-api-dev-{REGION}")): dashboard() },
         "log groups": logs,
         "functions": all,
         "parameters": {
