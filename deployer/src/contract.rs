@@ -24,6 +24,10 @@ pub struct Endpoint {
     pub content_type: Text,
     #[serde(deserialize_with = "kept")]
     pub body: Text,
+    /// How often one key may call it: a second, and at once. The usage plan's, and no release's. None: as
+    /// often as any route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<(u32, u32)>,
 }
 
 /// What is read of a record lives as long as the program, which reads a few in all its life.
@@ -40,10 +44,16 @@ pub const fn get(path: &'static str, function: &'static str) -> Endpoint {
         knows_release: false,
         content_type: "application/json",
         body: "\"$ANY\"",
+        limit: None,
     }
 }
 
 impl Endpoint {
+    /// `GET /health`
+    pub fn route(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
     /// The function gets `VERSION` and `GIT_SHA`, and so a new version with every commit.
     pub const fn knows_release(self) -> Self {
         Self { knows_release: true, ..self }
@@ -56,6 +66,11 @@ impl Endpoint {
     /// The JSON that it answers with 200.
     pub const fn answers(self, body: &'static str) -> Self {
         Self { body, ..self }
+    }
+
+    /// One key may call it so often a second, after a rest so often at once.
+    pub const fn limited(self, a_second: u32, at_once: u32) -> Self {
+        Self { limit: Some((a_second, at_once)), ..self }
     }
 
     /// Says what is wrong with an answer, if anything.

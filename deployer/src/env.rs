@@ -70,6 +70,22 @@ impl Env {
         format!("/aws/apigateway/{}", self.name())
     }
 
+    /// With the region: dashboards are the account's, like roles.
+    pub fn dashboard(&self) -> String {
+        format!("{}-{}", self.name(), self.region)
+    }
+
+    /// Without a region, for it has none.
+    pub fn dashboard_arn(&self, dashboard: &str) -> String {
+        let Self { partition, account, .. } = self;
+        format!("arn:{partition}:cloudwatch::{account}:dashboard/{dashboard}")
+    }
+
+    pub fn alarm_arn(&self, alarm: &str) -> String {
+        let Self { partition, region, account, .. } = self;
+        format!("arn:{partition}:cloudwatch:{region}:{account}:alarm:{alarm}")
+    }
+
     /// With account and region: bucket names are shared by the whole world.
     pub fn bucket(&self) -> String {
         format!("{}-{}-{}", self.name(), self.account, self.region)

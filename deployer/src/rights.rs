@@ -77,6 +77,7 @@ pub enum On {
     CiRole,
     /// GitHub, as an account knows it.
     OidcProvider,
+    Dashboard,
     /// What has no ARN to narrow it by.
     All,
 }
@@ -114,12 +115,6 @@ impl On {
             Self::LogRole | Self::LogRolePolicy | Self::LogRolePassed => {
                 vec![env.iam_arn(&format!("role/{}", env.gateway_log_role()))]
             }
-            Self::Alarms => {
-                vec![format!(
-                    "arn:{partition}:cloudwatch:{region}:{account}:alarm:{}-*",
-                    env.name()
-                )]
-            }
             // A policy can name the user who asks, and no role that does: so CI's alone.
             Self::OwnRights => {
                 let ci = env.iam_arn(&format!("role{}*", env.ci_role_path()));
@@ -130,6 +125,8 @@ impl On {
                 .map(|path| env.iam_arn(&format!("role{path}{}", env.ci_role())))
                 .into(),
             Self::OidcProvider => vec![crate::ci::provider_arn(env)],
+            Self::Alarms => vec![env.alarm_arn(&format!("{}-*", env.name()))],
+            Self::Dashboard => vec![env.dashboard_arn(&env.dashboard())],
             Self::All => vec!["*".to_owned()],
         }
     }

@@ -3,6 +3,7 @@
 //! To add an endpoint, write its handler (`functions/src/bin/NAME.rs`) and a line in [`ENDPOINTS`].
 
 mod alarms;
+pub mod dashboard;
 
 use crate::aws::Aws;
 use crate::contract::{Endpoint, get};
@@ -35,8 +36,11 @@ pub const RELEASES_KEPT: usize = 5;
 const LOG_RETENTION_DAYS: i32 = retention(14);
 const MEMORY_MB: i32 = 256;
 const TIMEOUT_SECONDS: i32 = 5;
-/// For all callers together, a second and at once.
+/// For all callers together, of each route, a second and at once.
 const STAGE_LIMIT: Throttle = Throttle { rate: 100.0, burst: 200 };
+/// For one key, of each route that isn't `limited` otherwise: less than the key may in all, so that one
+/// route can't use up the rest.
+const ROUTE_LIMIT: Throttle = Throttle { rate: 25.0, burst: 50 };
 /// For one key, a second and at once; and how many a month.
 const KEY_LIMIT: Throttle = Throttle { rate: 50.0, burst: 100 };
 const KEY_QUOTA: i32 = 1_000_000;
@@ -47,6 +51,9 @@ const ALARM_TOPIC: Option<&str> = None;
 /// The policy that bounds what functions may do, by its name in the stage's account; `None`: whatever
 /// bounds them already.
 pub const PERMISSIONS_BOUNDARY: Option<&str> = None;
+
+/// Whether a stage has a dashboard. An account's first three are free (Amazon CloudWatch pricing).
+const DASHBOARD: bool = true;
 
 /// The graph, and what a deploy's end has to tell.
 pub struct Stack {
@@ -136,6 +143,11 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
         });
     }
 
+    if DASHBOARD {
+        let page = dashboard::of(env, endpoints.iter().map(|endpoint| endpoint.function));
+        graph.add(move |_| page.clone());
+    }
+
     let (name, of_api, of_stage) = (env.name(), api.clone(), stage.clone());
     let plan = graph.add(move |link| UsagePlan {
         name: name.clone(),
@@ -146,6 +158,7 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
             period: "MONTH".to_owned(),
         },
         stages: vec![stage_of(link.to(&of_api), link.to(&of_stage))],
+        routes: endpoints.iter().map(share).collect(),
         keys: vec![link.to(&key)],
     });
 
@@ -225,7 +238,7 @@ fn function(
     let function = graph.add(move |link| Function {
         name: name.clone(),
         config: Config {
-            description: format!("{} {}", endpoint.method, endpoint.path),
+            description: endpoint.route(),
             role: link.to(&role),
             log_group: link.to(&log_group),
             runtime: "provided.al2023".to_owned(),
@@ -254,7 +267,13 @@ fn function(
 
 fn route(env: &Env, endpoint: &Endpoint) -> (String, Route) {
     let alias = AliasArn(env.alias_arn(endpoint.function));
-    (format!("{} {}", endpoint.method, endpoint.path), Route::to_function(alias.into()))
+    (endpoint.route(), Route::to_function(alias.into()))
+}
+
+/// What one key may call of it.
+fn share(endpoint: &Endpoint) -> (String, Throttle) {
+    let own = endpoint.limit.map(|(rate, burst)| Throttle::of(rate, burst));
+    (endpoint.route(), own.unwrap_or(ROUTE_LIMIT))
 }
 
 #[cfg(test)]

@@ -84,7 +84,11 @@ fn names(list: Option<&Value>) -> Vec<&str> {
     list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
+/// A route's share is none: without one, a key may call it as often as anything.
 fn is_limit(path: &str) -> bool {
+    if path.starts_with("routes[") {
+        return false;
+    }
     let last = path.rsplit('.').next();
     last.is_some_and(|last| ["rate", "burst", "quota"].contains(&last))
 }

@@ -37,6 +37,7 @@ def application(record):
         api_keys,
         buckets,
         cbor,
+        dashboards,
         deployments,
         front,
         iam,
@@ -52,6 +53,7 @@ def application(record):
         simulation,
         stage_variables,
         test_invoke,
+        throttling,
         versions,
     )
 

@@ -4,6 +4,8 @@ The operations carry every value as a string. Kept so, a rate of "10" or a flag 
 no SDK reads, and "false" even counts as true.
 """
 
+import json
+
 from ministack.services import apigateway_v1 as v1
 
 from plugin.patching import around
@@ -27,6 +29,8 @@ def apply_patch(apply, target, operations):
         leaf = path.rsplit("/", 1)[-1]
         if path == "/apiStages":
             _patch_api_stages(target, operation)
+        elif path.startswith("/apiStages/") and leaf == "throttle":
+            _patch_shares(target, operation)
         elif value is not None and leaf in TYPES and not path.startswith("/variables/"):
             apply(target, [operation | {"value": TYPES[leaf](value)}])
         else:
@@ -40,6 +44,14 @@ def _patch_api_stages(plan, operation):
     others = [s for s in plan.get("apiStages", []) if (s["apiId"], s["stage"]) != (api_id, stage)]
     added = [{"apiId": api_id, "stage": stage}] if operation.get("op") != "remove" else []
     plan["apiStages"] = others + added
+
+
+def _patch_shares(plan, operation):
+    """What keys may call of the methods of one stage, as one value of JSON."""
+    api_id, _, stage = operation["path"].split("/")[2].partition(":")
+    for covered in plan.get("apiStages", []):
+        if (covered["apiId"], covered["stage"]) == (api_id, stage):
+            covered["throttle"] = json.loads(operation.get("value") or "{}")
 
 
 def tags_of(arn):

@@ -37,8 +37,12 @@ def action(find, service, method, path, headers, body, params):
     return find(service, method, path, headers, body, params)
 
 
-def _alarm(path, body, region, account):
+def _watching(path, body, region, account):
+    """The alarm or the dashboard."""
     fields = cbor.loads(body) if body else {}
+    page = fields.get("DashboardName") or (fields.get("DashboardNames") or [None])[0]
+    if page:
+        return f"arn:aws:cloudwatch::{account}:dashboard/{page}"
     names = fields.get("AlarmNames") if path.endswith("/DeleteAlarms") else None
     name = fields.get("AlarmName") or (names or [None])[0]
     return fields.get("ResourceARN") or (f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}" if name else "*")
@@ -51,7 +55,7 @@ def resource(find, service, method, path, headers, body, params, region, account
     arn = find(service, method, path, headers, b"" if cbor_said else body, params, region, account)
     fields = {} if cbor_said else _fields(body)
     if cbor_said:
-        arn = _alarm(path, body, region, account)
+        arn = _watching(path, body, region, account)
     elif service == "iam" and params.get("RoleName"):
         name = _one(params["RoleName"])
         role = iam._roles.get(name) or {"Path": _one(params.get("Path", "/"))}
@@ -85,7 +89,7 @@ def _iam_keys(params):
 
 
 def _needed(service, method, path, arn, body, fields, params):
-    if service == "monitoring" and path.endswith("/PutMetricAlarm") and cbor.loads(body).get("Tags"):
+    if service == "monitoring" and re.search("/Put(MetricAlarm|Dashboard)$", path) and cbor.loads(body).get("Tags"):
         yield "cloudwatch:TagResource", arn, {}
     operation = iam_actions.extract_iam_action(service, method, path, {}, body, params)
     if service == "lambda" and fields.get("Role"):

@@ -188,7 +188,7 @@ async fn alarms(cx: &Aws, name: Option<&str>, prefix: Option<&str>) -> Result<Ve
 }
 
 /// Of an alarm that is gone, CloudWatch says that it has none.
-async fn tags(cx: &Aws, arn: &str) -> Result<Tags> {
+pub(super) async fn tags(cx: &Aws, arn: &str) -> Result<Tags> {
     let request = || cx.cloudwatch.list_tags_for_resource().resource_arn(arn).send();
     let answer = cx.call("cloudwatch:ListTagsForResource", request).await.or_missing()?;
     let tags = answer.and_then(|answer| answer.tags).unwrap_or_default().into_iter();

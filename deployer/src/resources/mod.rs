@@ -10,6 +10,7 @@ mod artifact;
 mod bucket;
 mod canary;
 mod ci_role;
+mod dashboard;
 mod function;
 mod gateway_account;
 pub mod history;
@@ -36,6 +37,7 @@ pub use artifact::{Artifact, ArtifactKey};
 pub use bucket::{Bucket, BucketName};
 pub use canary::{Canary, Withdrawn};
 pub use ci_role::{CiRole, OidcProvider};
+pub use dashboard::Dashboard;
 pub use function::{AliasArn, Config, Function, Version, is_ours_or_absent, served_code};
 pub use gateway_account::GatewayAccount;
 pub use log_group::{LogGroup, LogGroupName, delete_again, retention};
@@ -73,6 +75,7 @@ pub fn kinds() -> Vec<Kind<Aws>> {
         Kind::of::<GatewayAccount>(&[]),
         Kind::of::<Stage>(&["rest api", "permission", "function", "api gateway account"]),
         Kind::of::<Alarm>(&["stage", "function"]),
+        Kind::of::<Dashboard>(&["bucket"]),
         Kind::of::<ApiKey>(&["bucket"]),
         Kind::of::<UsagePlan>(&["stage", "api key"]),
     ]

@@ -54,13 +54,20 @@ pub enum Entry {
     Return,
 }
 
-/// A limit over all callers.
+/// A limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Throttle {
     /// Requests a second.
     pub rate: f64,
     /// Requests at once.
     pub burst: i32,
+}
+
+impl Throttle {
+    pub fn of(a_second: u32, at_once: u32) -> Self {
+        let burst = i32::try_from(at_once).unwrap_or(i32::MAX);
+        Self { rate: f64::from(a_second), burst }
+    }
 }
 
 /// What is to be on record of a release.

@@ -1,7 +1,7 @@
 //! What a caller with a key may use: rate, burst and quota, on one stage.
 
 use super::api_key::still_works;
-use super::{ApiId, ApiKeyId, Aws, StageName, gone, is_ours, outputs, owner};
+use super::{ApiId, ApiKeyId, Aws, StageName, Throttle, gone, is_ours, outputs, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::Tags;
@@ -11,7 +11,8 @@ use aws_sdk_apigateway::types::{
     ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, ThrottleSettings,
 };
 use serde::Serialize;
-use std::collections::BTreeSet;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
 outputs! { UsagePlanId }
@@ -25,6 +26,8 @@ pub struct UsagePlan {
     pub limits: Limits,
     /// `<api id>:<stage>`, as patches name them.
     pub stages: Vec<Value<String>>,
+    /// What one key may call of a route, by method and path: `GET /health`.
+    pub routes: BTreeMap<String, Throttle>,
     /// Ids of API keys.
     pub keys: Vec<Value<ApiKeyId>>,
 }
@@ -49,6 +52,28 @@ pub fn stage_of(api: Value<ApiId>, stage: Value<StageName>) -> Value<String> {
     }
 }
 
+/// `/health/GET`, as plans name a method of a path; `//GET` at the root.
+fn method_of(route: &str) -> String {
+    route
+        .split_once(' ')
+        .map_or_else(|| route.to_owned(), |(method, path)| format!("{path}/{method}"))
+}
+
+fn route_of(method: &str) -> String {
+    method
+        .rsplit_once('/')
+        .map_or_else(|| method.to_owned(), |(path, verb)| format!("{verb} {path}"))
+}
+
+/// The shares of routes, on each of a plan's stages.
+fn routes_of(stages: &[ApiStage]) -> BTreeMap<String, Throttle> {
+    let share = |(method, limit): (&String, &ThrottleSettings)| {
+        let (rate, burst) = (limit.rate_limit(), limit.burst_limit());
+        (route_of(method), Throttle { rate, burst })
+    };
+    stages.iter().filter_map(ApiStage::throttle).flatten().map(share).collect()
+}
+
 fn known<T: Clone + Ord>(values: &[Value<T>]) -> BTreeSet<T> {
     values.iter().filter_map(Value::known).cloned().collect()
 }
@@ -59,6 +84,7 @@ struct Plan {
     name: String,
     limits: Limits,
     stages: Vec<String>,
+    routes: BTreeMap<String, Throttle>,
     tags: Tags,
 }
 
@@ -94,6 +120,7 @@ async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
                         .to_owned(),
                 },
                 stages: plan.api_stages().iter().map(stage).collect(),
+                routes: routes_of(plan.api_stages()),
                 tags,
                 name,
                 id,
@@ -175,8 +202,30 @@ impl UsagePlan {
         let plan = plans.into_iter().find(|plan| plan.id == id);
         Ok(plan.is_some_and(|plan| {
             let stages: BTreeSet<String> = plan.stages.into_iter().collect();
-            plan.limits == self.limits && stages == known(&self.stages)
+            plan.limits == self.limits
+                && stages == known(&self.stages)
+                && plan.routes == self.routes
         }))
+    }
+
+    fn shares(&self) -> HashMap<String, ThrottleSettings> {
+        let share = |(route, Throttle { rate, burst }): (&String, &Throttle)| {
+            let limit = ThrottleSettings::builder().rate_limit(*rate).burst_limit(*burst).build();
+            (method_of(route), limit)
+        };
+        self.routes.iter().map(share).collect()
+    }
+
+    /// Gives a stage these shares and no others.
+    fn share_patch(&self, stage: &str) -> PatchOperation {
+        let share = |(route, Throttle { rate, burst }): (&String, &Throttle)| {
+            (method_of(route), json!({ "rateLimit": rate, "burstLimit": burst }))
+        };
+        // As one value: parts of it would name paths, slashes and all, in a path (API Gateway, "Patch
+        // operations").
+        let shares: serde_json::Map<String, _> = self.routes.iter().map(share).collect();
+        let path = format!("/apiStages/{stage}/throttle");
+        patch(Op::Replace, &path, serde_json::Value::from(shares).to_string())
     }
 
     async fn make(&self, cx: &Aws) -> Result<String> {
@@ -186,7 +235,8 @@ impl UsagePlan {
         let quota = QuotaSettings::builder().limit(*quota).period(period).build();
         let stage = |stage: &String| {
             let (api, stage) = stage.split_once(':').unwrap_or((stage, ""));
-            ApiStage::builder().api_id(api).stage(stage).build()
+            let stage = ApiStage::builder().api_id(api).stage(stage);
+            stage.set_throttle(Some(self.shares())).build()
         };
         let stages: Vec<ApiStage> = known(&self.stages).iter().map(stage).collect();
         let look = async || {
@@ -242,6 +292,7 @@ impl Resource<Aws> for UsagePlan {
                 name: plan.name,
                 limits: plan.limits,
                 stages: plan.stages.into_iter().map(Value::from).collect(),
+                routes: plan.routes,
                 keys: attached.into_iter().map(|id| ApiKeyId(id).into()).collect(),
             },
             id: plan.id,
@@ -268,6 +319,9 @@ impl Resource<Aws> for UsagePlan {
         }
         let (are, wanted) = (known(&is.stages), known(&self.stages));
         patches.extend(wanted.difference(&are).map(|stage| patch(Op::Add, "/apiStages", stage)));
+        let unshared =
+            wanted.iter().filter(|stage| is.routes != self.routes || !are.contains(*stage));
+        patches.extend(unshared.map(|stage| self.share_patch(stage)));
         let stays = patches.clone();
         patches.extend(are.difference(&wanted).map(|stage| patch(Op::Remove, "/apiStages", stage)));
         match apply(cx, id, patches).await {
@@ -318,5 +372,19 @@ impl Resource<Aws> for UsagePlan {
         let plans = list(cx, &cx.env.name()).await?.into_iter();
         let ours = plans.filter(|plan| is_ours(&cx.env, &plan.tags));
         Ok(ours.map(|plan| Owned { name: plan.name, id: plan.id }).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_found_again_by_the_name_that_plans_have_for_it() {
+        for (route, method) in
+            [("GET /", "//GET"), ("GET /health", "/health/GET"), ("PUT /a/{b}", "/a/{b}/PUT")]
+        {
+            assert_eq!((method_of(route).as_str(), route_of(method).as_str()), (method, route));
+        }
     }
 }

@@ -173,6 +173,7 @@ fn things(on: On, env: &Env, functions: &[&str]) -> Vec<Thing> {
             on.resources(env).into_iter().map(alarm).collect()
         }
         On::Bucket
+        | On::Dashboard
         | On::ApiAccount
         | On::LogRole
         | On::LogRolePolicy

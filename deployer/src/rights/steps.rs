@@ -77,6 +77,8 @@ fn operations(kind: &str, action: Action) -> &'static [&'static str] {
         ],
         ("alarm", Create | Update) => &["cloudwatch:PutMetricAlarm"],
         ("alarm", Delete) => &["cloudwatch:DeleteAlarms"],
+        ("dashboard", Create | Update) => &["cloudwatch:PutDashboard"],
+        ("dashboard", Delete) => &["cloudwatch:DeleteDashboards"],
         ("api key", Create) => &["apigateway:CreateApiKey"],
         ("api key", Update) => &["apigateway:TagResource", "apigateway:UpdateApiKey"],
         ("api key", Delete) => &["apigateway:DeleteApiKey"],

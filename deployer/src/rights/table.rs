@@ -68,9 +68,23 @@ pub const TABLE: &[Operation] = &[
     op("apigateway:UpdateStage", MAKE, PATCH),
     op("apigateway:UpdateUsagePlan", CHANGE, PATCH),
     op("cloudwatch:DeleteAlarms", CHANGE, &[("cloudwatch:DeleteAlarms", On::Alarms)]),
+    op("cloudwatch:DeleteDashboards", CHANGE, &[("cloudwatch:DeleteDashboards", On::Dashboard)]),
     op("cloudwatch:DescribeAlarms", ALL, &[("cloudwatch:DescribeAlarms", On::All)]),
+    op("cloudwatch:GetDashboard", ALL, &[("cloudwatch:GetDashboard", On::Dashboard)]),
     op("cloudwatch:GetMetricData", LOOK, &[("cloudwatch:GetMetricData", On::All)]),
-    op("cloudwatch:ListTagsForResource", ALL, &[("cloudwatch:ListTagsForResource", On::Alarms)]),
+    op(
+        "cloudwatch:ListTagsForResource",
+        ALL,
+        &[
+            ("cloudwatch:ListTagsForResource", On::Alarms),
+            ("cloudwatch:ListTagsForResource", On::Dashboard),
+        ],
+    ),
+    op(
+        "cloudwatch:PutDashboard",
+        MAKE,
+        &[("cloudwatch:PutDashboard", On::Dashboard), ("cloudwatch:TagResource", On::Dashboard)],
+    ),
     op(
         "cloudwatch:PutMetricAlarm",
         MAKE,

@@ -105,6 +105,7 @@ fn doors_that_open_are_seen() {
         ("usage plan", "rate", json!(1.5), Value::Null, true),
         ("usage plan", "rate", json!(1.5), json!(50.0), false),
         ("usage plan", "rate", Value::Null, json!(50.0), false),
+        ("usage plan", r#"routes["GET /x"].rate"#, json!(1.5), Value::Null, false),
         ("stage", r#"throttling["*/*"].rate"#, json!(1.0), Value::Null, true),
         ("permission", "statements.a.service", Value::Null, json!("s3.amazonaws.com"), true),
         (

@@ -82,7 +82,7 @@ async fn change_api(aws: &Aws, api: &str) {
     stage.patch_operations(replace("/*/*/throttling/rateLimit", "7")).send().await.unwrap();
 }
 
-async fn change_key_and_plan(aws: &Aws) {
+async fn change_key_and_plan(aws: &Aws, api: &str) {
     let gateway = &aws.apigateway;
     let keys = gateway.get_api_keys().send().await.unwrap();
     let ours = Some(aws.env.name());
@@ -93,7 +93,10 @@ async fn change_key_and_plan(aws: &Aws) {
     let plan = plans.items().iter().find(|plan| plan.name == ours).unwrap().id().unwrap();
     let limits = gateway.update_usage_plan().usage_plan_id(plan);
     let limits = limits.patch_operations(replace("/throttle/burstLimit", "7"));
-    limits.patch_operations(replace("/quota/limit", "7")).send().await.unwrap();
+    let limits = limits.patch_operations(replace("/quota/limit", "7"));
+    let open = PatchOperation::builder().op(Op::Remove);
+    let open = open.path(format!("/apiStages/{api}:dev/throttle")).build();
+    limits.patch_operations(open).send().await.unwrap();
     gateway.delete_usage_plan_key().usage_plan_id(plan).key_id(key).send().await.unwrap();
 }
 
@@ -102,6 +105,11 @@ async fn change_alarms(aws: &Aws) {
     silent.send().await.unwrap();
     let gone = aws.cloudwatch.delete_alarms().alarm_names("ops-api-dev-root-errors");
     gone.send().await.unwrap();
+}
+
+async fn change_dashboard(aws: &Aws) {
+    let put = aws.cloudwatch.put_dashboard().dashboard_name(aws.env.dashboard());
+    put.dashboard_body(r#"{"widgets": []}"#).send().await.unwrap();
 }
 
 async fn change_parameters(aws: &Aws) {
@@ -140,8 +148,9 @@ pub async fn change_everything(account: &Account) {
     change_api(&aws, api.id().unwrap()).await;
     change_bucket(&aws, &format!("artifacts/root/{sha256}.zip")).await;
     change_alarms(&aws).await;
+    change_dashboard(&aws).await;
     change_parameters(&aws).await;
-    change_key_and_plan(&aws).await;
+    change_key_and_plan(&aws, api.id().unwrap()).await;
 }
 
 #[tokio::test]

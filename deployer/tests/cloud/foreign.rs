@@ -42,6 +42,10 @@ async fn make(kind: &str, aws: &Aws, account: &Account) {
         "rest api" => {
             drop(aws.apigateway.create_rest_api().name(env.name()).send().await.unwrap());
         }
+        "dashboard" => {
+            let put = aws.cloudwatch.put_dashboard().dashboard_name(env.dashboard());
+            drop(put.dashboard_body(r#"{"widgets": []}"#).send().await.unwrap());
+        }
         "api key" => {
             drop(aws.apigateway.create_api_key().name(env.name()).send().await.unwrap());
         }
@@ -61,6 +65,7 @@ async fn what_is_not_ours_is_refused_whatever_it_is() {
         ("role", "ops-api-dev-root-ap-southeast-2"),
         ("function", "ops-api-dev-root"),
         ("rest api", "ops-api-dev"),
+        ("dashboard", "ops-api-dev-ap-southeast-2"),
         ("api key", "ops-api-dev"),
         ("usage plan", "ops-api-dev"),
     ] {

@@ -32,6 +32,9 @@ async fn storage(aws: &Aws) -> Vec<String> {
     for alarm in aws.cloudwatch.describe_alarms().send().await.unwrap().metric_alarms() {
         things.push(format!("alarm {}", alarm.alarm_name().unwrap()));
     }
+    for page in aws.cloudwatch.list_dashboards().send().await.unwrap().dashboard_entries() {
+        things.push(format!("dashboard {}", page.dashboard_name().unwrap()));
+    }
     things
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn a_first_deploy_makes_one_of_everything_and_answers() {
     let account = Account::new();
-    let ran = account.run("deploy --yes").ends(0).says("33 to create").says("deployed: 33");
+    let ran = account.run("deploy --yes").ends(0).says("34 to create").says("deployed: 34");
     ran.says("SSM parameter /ops-api/dev/api-key");
     insta::assert_snapshot!(mask(&account, account.inventory().await.join("\n")));
     account.run("smoke-test").ends(0).says("10 of 10 passed");
@@ -134,7 +134,7 @@ async fn status_says_what_became_of_a_release_that_does_not_serve_well() {
 fn a_second_deploy_has_nothing_to_do_and_writes_nothing() {
     let account = Account::deployed();
     let (ran, wire) = account.run_heard("deploy --yes");
-    ran.ends(0).says("nothing to do; 33 resources as wanted");
+    ran.ends(0).says("nothing to do; 34 resources as wanted");
     wire.assert_no_writes();
 }
 
@@ -142,7 +142,7 @@ fn a_second_deploy_has_nothing_to_do_and_writes_nothing() {
 fn plan_writes_nothing_even_when_all_is_missing() {
     let account = Account::new();
     let (ran, wire) = account.run_heard("plan --detailed-exitcode");
-    ran.ends(2).says("33 to create");
+    ran.ends(2).says("34 to create");
     wire.assert_no_writes();
 }
 
@@ -152,11 +152,11 @@ async fn two_stages_live_side_by_side_untouched_by_each_other() {
     let account = Account::deployed();
     let dev = account.inventory().await;
     // But for the role that API Gateway writes logs as, of which an account has one.
-    account.run("deploy --yes --stage dev-2").ends(0).says("32 to create");
+    account.run("deploy --yes --stage dev-2").ends(0).says("33 to create");
     account.run("smoke-test --stage dev-2").ends(0);
     account.assert_as_wanted();
 
-    account.run("destroy --yes").ends(0).says("deleted 25, remaining 0");
+    account.run("destroy --yes").ends(0).says("deleted 26, remaining 0");
     let rest = account.inventory().await;
     assert!(
         rest.iter().all(|thing| thing.contains("dev-2")
@@ -168,7 +168,7 @@ async fn two_stages_live_side_by_side_untouched_by_each_other() {
     account.run("smoke-test --stage dev-2").ends(0);
 
     account.run("deploy --yes").ends(0);
-    account.run("destroy --yes --stage dev-2").ends(0).says("deleted 25, remaining 0");
+    account.run("destroy --yes --stage dev-2").ends(0).says("deleted 26, remaining 0");
     assert_eq!(account.inventory().await, dev);
     account.assert_as_wanted();
 }

@@ -18,21 +18,21 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a caller was answered: status, content type, body; or why not.
-type Answer = Result<(u16, String, String), String>;
+pub type Answer = Result<(u16, String, String), String>;
 
-struct Door {
+pub struct Door {
     url: String,
     key: Secret,
     client: reqwest::Client,
 }
 
 impl Door {
-    fn of(account: &Account) -> Self {
+    pub fn of(account: &Account) -> Self {
         let key = Secret::new(account.run("key show").ends(0).out.trim().to_owned());
         Self { url: account.outputs()["url"].clone(), key, client: reqwest::Client::new() }
     }
 
-    async fn call(&self, endpoint: &Endpoint) -> Answer {
+    pub async fn call(&self, endpoint: &Endpoint) -> Answer {
         let request = self.client.get(format!("{}{}", self.url, endpoint.path));
         let answer = request.header("x-api-key", self.key.reveal()).send().await;
         let answer = answer.map_err(|error| format!("{error:?}"))?;

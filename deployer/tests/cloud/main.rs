@@ -24,6 +24,7 @@ mod foreign;
 mod interrupted;
 mod keys;
 mod life;
+mod limits;
 mod logs;
 mod operations;
 mod release;

@@ -107,7 +107,7 @@ async fn an_endpoint_that_left_the_stack_answers_no_more_and_is_kept_for_going_b
     assert_eq!(account.get("/health").await, 200);
 
     world.set_endpoints(WITHOUT_HEALTH);
-    world.run(&account, "deploy --yes").ends(0).says("deployed: 2 resources");
+    world.run(&account, "deploy --yes").ends(0).says("deployed: 4 resources");
     assert_eq!(account.get("/health").await, 403);
     assert_eq!(account.get("/").await, 200);
     assert_eq!(account.get("/metadata").await, 200);

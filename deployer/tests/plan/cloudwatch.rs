@@ -1,11 +1,11 @@
-//! CloudWatch's side of the wire, which speaks CBOR (RFC 8949): alarms and their tags.
+//! CloudWatch's side of the wire, which speaks CBOR (RFC 8949): alarms, the dashboard, and their tags.
 
 use aws_smithy_cbor::data::Type;
 use aws_smithy_cbor::{Decoder, Encoder};
 use serde_json::{Map, Value, json};
 
-/// The answer to a read; none if it isn't one.
-pub fn answer(world: &Value, operation: &str, body: &[u8]) -> Option<Vec<u8>> {
+/// Status and answer to a read; none if it isn't one.
+pub fn answer(world: &Value, operation: &str, body: &[u8]) -> Option<(u16, Vec<u8>)> {
     let asked = decode(&mut Decoder::new(body));
     let alarms = world["alarms"].as_object().cloned().unwrap_or_default();
     let answer = match operation {
@@ -27,15 +27,25 @@ pub fn answer(world: &Value, operation: &str, body: &[u8]) -> Option<Vec<u8>> {
         }
         "ListTagsForResource" => {
             let name = asked["ResourceARN"].as_str().unwrap().rsplit(':').next().unwrap();
-            let tags = alarms[name]["tags"].as_object().cloned().unwrap_or_default();
+            // A dashboard's ends in `dashboard/NAME`.
+            let tags = match name.strip_prefix("dashboard/") {
+                Some(name) => &world["dashboards"][name]["tags"],
+                None => &alarms.get(name).unwrap_or(&Value::Null)["tags"],
+            };
+            let tags = tags.as_object().cloned().unwrap_or_default();
             let tag = |(key, value)| json!({ "Key": key, "Value": value });
             json!({ "Tags": tags.into_iter().map(tag).collect::<Vec<_>>() })
         }
+        "GetDashboard" => match &world["dashboards"][asked["DashboardName"].as_str().unwrap()] {
+            Value::Null => json!({ "__type": "ResourceNotFound", "message": "it isn't there" }),
+            found => json!({ "DashboardBody": found["body"].to_string() }),
+        },
         _ => return None,
     };
+    let status = if answer["__type"].is_null() { 200 } else { 404 };
     let mut encoder = Encoder::new(vec![]);
     encode(&mut encoder, &answer);
-    Some(encoder.into_writer())
+    Some((status, encoder.into_writer()))
 }
 
 fn encode(to: &mut Encoder, value: &Value) {

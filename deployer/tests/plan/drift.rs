@@ -173,12 +173,22 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
     ("alarm", "missing_data", |w| alarm(w, "5xx")["TreatMissingData"] = json!("breaching")),
     ("alarm", "topics", |w| alarm(w, "5xx")["OKActions"] = json!(["arn:aws:sns:r:1:theirs"])),
     ("alarm", "enabled", |w| alarm(w, "5xx")["ActionsEnabled"] = json!(false)),
+    ("dashboard", "body", |w| {
+        let page = &mut w["dashboards"][format!("ops-api-dev-{REGION}")];
+        drop(page["body"]["widgets"].as_array_mut().unwrap().pop());
+    }),
     ("api key", "enabled", |w| w["keys"]["key1"]["enabled"] = json!(false)),
     ("usage plan", "rate", |w| usage_plan(w)["throttle"]["rateLimit"] = json!(1.5)),
     ("usage plan", "burst", |w| usage_plan(w)["throttle"]["burstLimit"] = json!(1)),
     ("usage plan", "quota", |w| usage_plan(w)["quota"]["limit"] = json!(10)),
     ("usage plan", "period", |w| usage_plan(w)["quota"]["period"] = json!("DAY")),
-    ("usage plan", "stages", |w| usage_plan(w)["apiStages"] = json!([])),
+    ("usage plan", "stages", |w| usage_plan(w)["apiStages"][0]["stage"] = json!("other")),
+    ("usage plan", r#"routes["GET /health"].rate"#, |w| {
+        usage_plan(w)["apiStages"][0]["throttle"]["/health/GET"]["rateLimit"] = json!(1.0);
+    }),
+    ("usage plan", r#"routes["GET /health"].burst"#, |w| {
+        usage_plan(w)["apiStages"][0]["throttle"]["/health/GET"]["burstLimit"] = json!(1);
+    }),
     ("usage plan", "keys", |w| usage_plan(w)["keys"] = json!(["key1", "key9"])),
 ];
 

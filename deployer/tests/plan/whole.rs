@@ -68,6 +68,7 @@ async fn what_has_our_names_and_not_our_tags_is_refused() {
         (&["apis", "api1", "stages", "dev"], json!({})),
         (&["keys", "key1"], theirs.clone()),
         (&["alarms", "ops-api-dev-5xx"], theirs.clone()),
+        (&["dashboards", "ops-api-dev-ap-southeast-2"], theirs.clone()),
         (&["usage plans", "plan1"], json!({ "app": "ops-api" })),
         (&["buckets", &format!("ops-api-dev-{ACCOUNT}-{REGION}")], json!({})),
     ] {

@@ -24,8 +24,9 @@ impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         if let Some((_, operation)) = request.uri().split_once("/operation/") {
             let answer = cloudwatch::answer(&self.0, operation, request.body().bytes().unwrap());
-            let answer = answer.unwrap_or_else(|| panic!("not a read: {operation}"));
-            let mut answer = HttpResponse::new(StatusCode::try_from(200).unwrap(), answer.into());
+            let (status, answer) = answer.unwrap_or_else(|| panic!("not a read: {operation}"));
+            let status = StatusCode::try_from(status).unwrap();
+            let mut answer = HttpResponse::new(status, answer.into());
             answer.headers_mut().insert("smithy-protocol", "rpc-v2-cbor");
             return HttpConnectorFuture::ready(Ok(answer));
         }

@@ -1,6 +1,8 @@
 //! What is there, as plain JSON that tests change: by kind, then by the name or id that AWS uses.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use deployer::contract::Endpoint;
+use deployer::env::Env;
 use deployer::release::Release;
 use deployer::stack::ENDPOINTS;
 use serde_json::{Map, Value, json};
@@ -247,6 +249,17 @@ fn alarms() -> Value {
     all
 }
 
+fn dashboard() -> Value {
+    let env = Env {
+        app: "ops-api".to_owned(),
+        stage: "dev".to_owned(),
+        region: REGION.to_owned(),
+        account: ACCOUNT.to_owned(),
+        partition: "aws".to_owned(),
+    };
+    json!({ "body": deployer::stack::dashboard::of(&env, functions()).body, "tags": tags() })
+}
+
 pub fn key(value: &str) -> Value {
     json!({
         "name": "ops-api-dev", "value": value, "enabled": true,
@@ -254,12 +267,21 @@ pub fn key(value: &str) -> Value {
     })
 }
 
+/// By path and method, as plans name routes.
+fn shares() -> Value {
+    let share = |e: &Endpoint| {
+        let limit = json!({ "rateLimit": 25.0, "burstLimit": 50 });
+        (format!("{}/{}", e.path, e.method), limit)
+    };
+    ENDPOINTS.iter().map(share).collect::<Map<_, _>>().into()
+}
+
 pub fn usage_plan() -> Value {
     json!({
         "name": "ops-api-dev",
         "throttle": { "rateLimit": 50.0, "burstLimit": 100 },
         "quota": { "limit": 1_000_000, "period": "MONTH" },
-        "apiStages": [{ "apiId": "api1", "stage": "dev" }],
+        "apiStages": [{ "apiId": "api1", "stage": "dev", "throttle": shares() }],
         "keys": ["key1"],
         "tags": tags(),
     })
@@ -302,6 +324,7 @@ pub fn everything(definition: &str) -> Value {
         "roles": roles,
         "account": { "cloudwatchRoleArn": "arn:aws:iam::1:role/somebody-elses" },
         "alarms": alarms(),
+        "dashboards": { (format!("ops-api-dev-{REGION}")): dashboard() },
         "log groups": logs,
         "functions": all,
         "parameters": {

@@ -18,7 +18,7 @@ fn of_two_deploys_of_one_stage_one_works_and_the_other_is_told() {
     let mut runs = world.run_together(&account, &["deploy --yes", "deploy --yes"]);
     runs.sort_by_key(|ran| ran.code);
     let [done, told] = <[Ran; 2]>::try_from(runs).unwrap();
-    done.ends(0).says("deployed: 33 resources");
+    done.ends(0).says("deployed: 34 resources");
     let commit = account.packages.commit();
     told.ends(4)
         .says("stage dev is held by root on ")

@@ -1,0 +1,110 @@
+//! A CloudWatch dashboard: what is to be seen of a stage, on one page of the console.
+
+use super::{Aws, adopt, is_ours, owner};
+use crate::aws::Missing;
+use crate::engine::{Live, Owned, Resource};
+use crate::env::Tags;
+use anyhow::Result;
+use aws_sdk_cloudwatch::types::Tag;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Dashboards are the account's and not a region's (CloudWatch, PutDashboard): the name has the region.
+#[derive(Clone, Debug, Serialize)]
+pub struct Dashboard {
+    #[serde(skip)]
+    pub name: String,
+    /// As CloudWatch's "Dashboard body structure and syntax" has it. Compared as JSON, and shown as how
+    /// much it is and its hash: nobody reads coordinates of widgets.
+    #[serde(serialize_with = "in_short")]
+    pub body: Value,
+}
+
+/// `8 widgets (5f1c2d3e)`
+fn in_short<S: Serializer>(body: &Value, to: S) -> Result<S::Ok, S::Error> {
+    let hash = Sha256::digest(body.to_string().as_bytes());
+    let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let widgets = body["widgets"].as_array().map_or(0, Vec::len);
+    to.collect_str(&format_args!("{widgets} widgets ({hash})"))
+}
+
+impl Dashboard {
+    /// Makes it, or replaces all of it. May be repeated.
+    async fn put(&self, cx: &Aws) -> Result<()> {
+        let tag = |(key, value)| Tag::builder().key(key).value(value).build();
+        let tags: Vec<Tag> = cx.env.tags().into_iter().map(tag).collect();
+        let request = || {
+            let request = cx.cloudwatch.put_dashboard().dashboard_name(&self.name);
+            let request = request.dashboard_body(self.body.to_string());
+            request.set_tags(Some(tags.clone())).send() // heeded only when it is new
+        };
+        cx.call("cloudwatch:PutDashboard", request).await?;
+        Ok(())
+    }
+}
+
+async fn body(cx: &Aws, name: &str) -> Result<Option<Value>> {
+    let get = || cx.cloudwatch.get_dashboard().dashboard_name(name).send();
+    let answer = cx.call("cloudwatch:GetDashboard", get).await.or_missing()?;
+    let text = answer.map(|answer| answer.dashboard_body.unwrap_or_default());
+    // What isn't JSON can't be ours, and will be replaced.
+    Ok(text.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text))))
+}
+
+/// None when it is gone, or has none.
+async fn tags(cx: &Aws, name: &str) -> Result<Tags> {
+    super::alarm::tags(cx, &cx.env.dashboard_arn(name)).await
+}
+
+impl Resource<Aws> for Dashboard {
+    const KIND: &'static str = "dashboard";
+    type Output = ();
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn foretell(&self, _: &Aws) -> Option<()> {
+        Some(())
+    }
+
+    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
+        let Some(is) = body(cx, &self.name).await? else { return Ok(None) };
+        let tags = tags(cx, &self.name).await?;
+        // It was deleted between the two, and is nobody's.
+        if tags.is_empty() && body(cx, &self.name).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Live {
+            owner: owner(&cx.env, &tags),
+            output: (),
+            id: self.name.clone(),
+            props: Self { name: self.name.clone(), body: is },
+        }))
+    }
+
+    /// What is there is replaced without a word, so it is looked at first.
+    async fn create(&self, cx: &Aws) -> Result<()> {
+        match adopt(self, cx).await? {
+            Some(()) => Ok(()),
+            None => self.put(cx).await,
+        }
+    }
+
+    async fn update(&self, cx: &Aws, _: &Live<Self, ()>) -> Result<()> {
+        self.put(cx).await
+    }
+
+    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        let request = || cx.cloudwatch.delete_dashboards().dashboard_names(id).send();
+        super::gone(cx.call("cloudwatch:DeleteDashboards", request).await)
+    }
+
+    /// A stage has one, whose name follows; the list of all would tell no tags.
+    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+        let name = cx.env.dashboard();
+        let ours = body(cx, &name).await?.is_some() && is_ours(&cx.env, &tags(cx, &name).await?);
+        Ok(ours.then(|| Owned { id: name.clone(), name }).into_iter().collect())
+    }
+}

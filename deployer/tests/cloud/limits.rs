@@ -1,0 +1,50 @@
+//! Limits that callers meet: one route's flood is its own.
+
+use crate::account::{Account, Ran};
+use crate::load::Door;
+use crate::local::local;
+use deployer::contract::Endpoint;
+use deployer::stack::ENDPOINTS;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// More than the whole plan lets in at once, or within seconds.
+const FLOOD: usize = 300;
+
+async fn status(door: &Door, endpoint: &Endpoint) -> u16 {
+    door.call(endpoint).await.unwrap().0
+}
+
+#[tokio::test]
+async fn one_routes_flood_leaves_the_others_answering() {
+    // Callers call in real time, so the deploy is a real process too.
+    let account = Account::new();
+    Ran::of(&mut account.command(&local().endpoint, "deploy --yes --no-smoke")).ends(0);
+    let door = Door::of(&account);
+    let refused = AtomicUsize::new(0);
+    let flood = async || {
+        while refused.load(Ordering::Relaxed) < FLOOD {
+            match status(&door, &ENDPOINTS[0]).await {
+                200 => {}
+                429 => drop(refused.fetch_add(1, Ordering::Relaxed)),
+                other => panic!("{other}"),
+            }
+        }
+    };
+    let floods = futures_util::future::join_all((0..16).map(|_| flood()));
+    // Ten at the height of it, and ten when it has used up all that it can.
+    let others = async {
+        let mut answers = vec![];
+        while refused.load(Ordering::Relaxed) < FLOOD / 3 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..10 {
+            answers.push(status(&door, &ENDPOINTS[1]).await);
+        }
+        answers
+    };
+    let (_, mut answers) = tokio::join!(floods, others);
+    for _ in 0..10 {
+        answers.push(status(&door, &ENDPOINTS[2]).await);
+    }
+    assert_eq!(answers, [200; 20]);
+}
