@@ -9,6 +9,7 @@ use crate::engine::{Secret, Stop};
 use crate::env::Env;
 use crate::http::{self, Clock};
 use crate::lease::Lease;
+use crate::resources::Lists;
 use crate::resources::history::Record;
 use crate::retry::Pacer;
 use anyhow::{Context, Result, bail};
@@ -113,6 +114,8 @@ pub struct Aws {
     pub unlisted: AtomicBool,
     /// Whether this run has put a release on record, and so begun to move it in.
     pub begun: AtomicBool,
+    /// What API Gateway lists, while the stage is surveyed.
+    pub lists: Lists,
     /// The releases on record, as they were read or written last.
     pub records: Mutex<Vec<Record>>,
     /// Keys that were rotated and still work, as they were listed last: ids, and until when (seconds since
@@ -175,6 +178,7 @@ impl Aws {
             deleted_log_groups: Mutex::default(),
             unlisted: AtomicBool::new(false),
             begun: AtomicBool::new(false),
+            lists: Lists::default(),
             records: Mutex::default(),
             retiring: Mutex::default(),
             lease: OnceLock::new(),

@@ -81,8 +81,9 @@ pub struct Surveyed {
 pub async fn survey(common: &Common, aws: &Aws, release: &Release) -> Result<Surveyed> {
     let spinner = Spinner::new("reading what is live", common.quiet);
     let Stack { graph, api } = stack(&aws.env, release, common.endpoints());
-    let mut survey =
-        graph.survey(aws, &KINDS, &Stop::default(), Arc::new(Silent)).await.context(Preflight)?;
+    let stop = Stop::default();
+    let survey = graph.survey(aws, &KINDS, &stop, Arc::new(Silent));
+    let mut survey = aws.lists.once(survey).await.context(Preflight)?;
     drop(spinner);
     let spared = survey.spare(|kind, owned| needed(aws, kind, owned));
     let plan = survey.plan(target(&aws.env, release));

@@ -41,13 +41,16 @@ impl<O: Clone> Handle<O> {
 /// Given to the code that builds a resource, to refer to others.
 #[derive(Default)]
 pub struct Link {
-    uses: RefCell<BTreeSet<usize>>,
+    pub(super) uses: RefCell<BTreeSet<usize>>,
+    /// Those whose outputs it refers to: until they are known, it can't be read.
+    pub(super) needs: RefCell<BTreeSet<usize>>,
 }
 
 impl Link {
     /// Another's output: fills the property and makes the edge.
     pub fn to<O: Clone>(&self, other: &Handle<O>) -> Value<O> {
         self.after(other);
+        self.needs.borrow_mut().insert(other.node);
         other.value()
     }
 
@@ -84,7 +87,7 @@ impl<C: Sync + 'static> Graph<C> {
             title: format!("{} {name}", R::KIND),
             slot: slot.clone(),
         };
-        self.nodes.push(Box::new(Declared::new(name, link.uses.into_inner(), slot, make)));
+        self.nodes.push(Box::new(Declared::new(name, link, slot, make)));
         handle
     }
 

@@ -37,4 +37,4 @@ pub use walk::{Event, Observer, Outcome, Silent, Stop, Stopped, note, walk};
 
 /// How many resources are read or changed at once. AWS's own limits are kept by `retry.rs`;
 /// this only keeps the number of open connections reasonable.
-pub const PARALLEL: usize = 16;
+pub const PARALLEL: usize = 64;

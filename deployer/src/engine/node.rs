@@ -19,9 +19,15 @@ pub(super) trait Node<C>: Send + Sync {
     fn kind(&self) -> &'static str;
     fn name(&self) -> &str;
     fn uses(&self) -> &BTreeSet<usize>;
+    /// Those of them whose outputs must be known to read it.
+    fn needs(&self) -> &BTreeSet<usize>;
     /// Publishes the output if it follows from the name; says whether it does.
     fn foretell(&self, cx: &C) -> bool;
-    fn read<'a>(&'a self, cx: &'a C) -> BoxFuture<'a, Result<Finding>>;
+    /// Whether it can be read before the outputs that it needs are known.
+    fn reads_alone(&self) -> bool;
+    fn read<'a>(&'a self, cx: &'a C) -> BoxFuture<'a, Result<()>>;
+    /// After it and all that it uses was read.
+    fn compare(&self) -> Result<Finding>;
     fn apply<'a>(&'a self, cx: &'a C, action: Action) -> BoxFuture<'a, Result<()>>;
 }
 
@@ -30,14 +36,17 @@ type LiveOf<C, R> = Live<R, <R as Resource<C>>::Output>;
 pub(super) struct Declared<C: Sync, R: Resource<C>, F> {
     name: String,
     uses: BTreeSet<usize>,
+    needs: BTreeSet<usize>,
     slot: Slot<R::Output>,
     make: F,
-    live: OnceLock<LiveOf<C, R>>,
+    /// None inside: it was looked for, and isn't there.
+    live: OnceLock<Option<LiveOf<C, R>>>,
 }
 
 impl<C: Sync, R: Resource<C>, F: Fn(&Link) -> R> Declared<C, R, F> {
-    pub(super) fn new(name: String, uses: BTreeSet<usize>, slot: Slot<R::Output>, make: F) -> Self {
-        Self { name, uses, slot, make, live: OnceLock::new() }
+    pub(super) fn new(name: String, link: Link, slot: Slot<R::Output>, make: F) -> Self {
+        let (uses, needs) = (link.uses.into_inner(), link.needs.into_inner());
+        Self { name, uses, needs, slot, make, live: OnceLock::new() }
     }
 
     fn wanted(&self) -> R {
@@ -67,6 +76,10 @@ where
         &self.uses
     }
 
+    fn needs(&self) -> &BTreeSet<usize> {
+        &self.needs
+    }
+
     fn foretell(&self, cx: &C) -> bool {
         let foretold = self.wanted().foretell(cx);
         let told = foretold.is_some();
@@ -74,32 +87,41 @@ where
         told
     }
 
-    fn read<'a>(&'a self, cx: &'a C) -> BoxFuture<'a, Result<Finding>> {
+    fn reads_alone(&self) -> bool {
+        R::READS_ALONE
+    }
+
+    fn read<'a>(&'a self, cx: &'a C) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let wanted = self.wanted();
-            let live = wanted
-                .read(cx)
-                .await
-                .with_context(|| format!("reading {} {}", R::KIND, self.name))?;
-            let Some(live) = live else {
-                let changes = diff(&serde_json::Value::Null, &serde_json::to_value(&wanted)?);
-                return Ok(Finding { id: None, owner: Owner::Ours, changes });
-            };
-            let changes =
-                diff(&serde_json::to_value(&live.props)?, &serde_json::to_value(&wanted)?);
-            if !R::MOVES || changes.is_empty() {
+            let live = self.wanted().read(cx).await;
+            let live = live.with_context(|| format!("reading {} {}", R::KIND, self.name))?;
+            if let Some(live) = &live
+                && !R::MOVES
+            {
                 self.publish(live.output.clone());
             }
-            let finding = Finding { id: Some(live.id.clone()), owner: live.owner.clone(), changes };
             let _ = self.live.set(live);
-            Ok(finding)
+            Ok(())
         })
+    }
+
+    fn compare(&self) -> Result<Finding> {
+        let wanted = serde_json::to_value(self.wanted())?;
+        let Some(live) = self.live.get().and_then(Option::as_ref) else {
+            let changes = diff(&serde_json::Value::Null, &wanted);
+            return Ok(Finding { id: None, owner: Owner::Ours, changes });
+        };
+        let changes = diff(&serde_json::to_value(&live.props)?, &wanted);
+        if R::MOVES && changes.is_empty() {
+            self.publish(live.output.clone());
+        }
+        Ok(Finding { id: Some(live.id.clone()), owner: live.owner.clone(), changes })
     }
 
     fn apply<'a>(&'a self, cx: &'a C, action: Action) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let wanted = self.wanted();
-            let (doing, output) = match (action, self.live.get()) {
+            let (doing, output) = match (action, self.live.get().and_then(Option::as_ref)) {
                 (Action::Create, _) => ("creating", wanted.create(cx).await),
                 (Action::Update, Some(live)) => ("updating", wanted.update(cx, live).await),
                 _ => return Ok(()),

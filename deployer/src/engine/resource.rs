@@ -21,6 +21,9 @@ pub trait Resource<C: Sync>: Serialize + Sized + Send + Sync + 'static {
     /// Whether an update gives another output. Then what uses it can't know it before.
     const MOVES: bool = false;
 
+    /// Whether [`read`](Resource::read) finds it by its name, whatever it uses: then it waits for nobody.
+    const READS_ALONE: bool = false;
+
     /// Unique among the declared resources of its kind.
     fn name(&self) -> String;
 

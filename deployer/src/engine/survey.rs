@@ -23,8 +23,17 @@ pub struct Survey<'k, C> {
 }
 
 enum Read {
-    Node(Finding),
+    Node,
     Owned(Vec<Owned>),
+}
+
+impl Read {
+    fn owned(self) -> Option<Vec<Owned>> {
+        match self {
+            Self::Owned(list) => Some(list),
+            Self::Node => None,
+        }
+    }
 }
 
 impl<C: Sync + 'static> Graph<C> {
@@ -42,24 +51,23 @@ impl<C: Sync + 'static> Graph<C> {
     ) -> Result<Survey<'k, C>> {
         let foretold: Vec<bool> = self.nodes.iter().map(|node| node.foretell(cx)).collect();
         let waits = |node: &dyn Node<C>| -> BTreeSet<usize> {
-            node.uses().iter().copied().filter(|&used| !foretold[used]).collect()
+            if node.reads_alone() {
+                return BTreeSet::new();
+            }
+            node.needs().iter().copied().filter(|&used| !foretold[used]).collect()
         };
         let mut uses: Vec<_> = self.nodes.iter().map(|node| waits(&**node)).collect();
         uses.resize_with(self.nodes.len() + kinds.len(), BTreeSet::new);
         let outcomes = walk(&uses, PARALLEL, stop, observer, |index| match self.nodes.get(index) {
-            Some(node) => Box::pin(async move { node.read(cx).await.map(Read::Node) }),
+            Some(node) => Box::pin(async move { node.read(cx).await.map(|()| Read::Node) }),
             None => list(cx, &kinds[index - self.nodes.len()]),
         })
         .await;
 
-        let (mut findings, mut owned) = (Vec::new(), Vec::new());
-        for read in all_done(outcomes)? {
-            match read {
-                Read::Node(finding) => findings.push(finding),
-                Read::Owned(list) => owned.push(list),
-            }
-        }
-        let steps = self.steps(findings)?;
+        let owned = all_done(outcomes)?.into_iter().filter_map(Read::owned);
+        // What stands later uses what stands before.
+        let findings: Result<Vec<_>> = self.nodes.iter().map(|node| node.compare()).collect();
+        let steps = self.steps(findings?)?;
         let declared: BTreeSet<(&str, &str)> = steps
             .iter()
             .filter_map(|step| Some((step.kind.as_str(), step.id.as_deref()?)))
@@ -103,10 +111,7 @@ pub async fn survey_owned<'k, C: Sync + 'static>(
 ) -> Result<Survey<'k, C>> {
     let uses = vec![BTreeSet::new(); kinds.len()];
     let outcomes = walk(&uses, PARALLEL, stop, observer, |kind| list(cx, &kinds[kind])).await;
-    let owned = all_done(outcomes)?.into_iter().filter_map(|read| match read {
-        Read::Owned(list) => Some(list),
-        Read::Node(_) => None,
-    });
+    let owned = all_done(outcomes)?.into_iter().filter_map(Read::owned);
     Ok(Survey { nodes: vec![], steps: vec![], leftovers: pair(kinds, owned), kinds })
 }
 

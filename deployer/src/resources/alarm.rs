@@ -188,7 +188,7 @@ async fn alarms(cx: &Aws, name: Option<&str>, prefix: Option<&str>) -> Result<Ve
 }
 
 /// Of an alarm that is gone, CloudWatch says that it has none.
-pub(super) async fn tags(cx: &Aws, arn: &str) -> Result<Tags> {
+pub(super) async fn tags_of(cx: &Aws, arn: &str) -> Result<Tags> {
     let request = || cx.cloudwatch.list_tags_for_resource().resource_arn(arn).send();
     let answer = cx.call("cloudwatch:ListTagsForResource", request).await.or_missing()?;
     let tags = answer.and_then(|answer| answer.tags).unwrap_or_default().into_iter();
@@ -216,7 +216,7 @@ async fn ours(
         let (Some(name), Some(arn)) = (alarm.alarm_name.clone(), alarm.alarm_arn()) else {
             return Ok::<_, anyhow::Error>(None);
         };
-        let ours = is_ours(&cx.env, &tags(cx, arn).await?);
+        let ours = is_ours(&cx.env, &tags_of(cx, arn).await?);
         Ok(ours.then_some((name, alarm)))
     });
     Ok(try_join_all(ours).await?.into_iter().flatten().collect())
@@ -239,12 +239,14 @@ impl Resource<Aws> for Alarm {
             let mut found = alarms(cx, Some(&self.name), None).await?.into_iter();
             Ok::<_, anyhow::Error>(found.find(|a| a.alarm_name() == Some(&self.name)))
         };
-        let Some(live) = find().await? else { return Ok(None) };
-        let tags = tags(cx, live.alarm_arn().unwrap_or_default()).await?;
-        // It was deleted between the two: then it has no tags either, and is nobody's.
-        if tags.is_empty() && find().await?.is_none() {
-            return Ok(None);
+        let arn = cx.env.alarm_arn(&self.name);
+        let (mut found, mut tags) = tokio::try_join!(find(), tags_of(cx, &arn))?;
+        // It was made or deleted between the two: then it has no tags either.
+        if found.is_some() && tags.is_empty() {
+            found = find().await?;
+            tags = tags_of(cx, &arn).await?;
         }
+        let Some(live) = found else { return Ok(None) };
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
             output: (),

@@ -9,6 +9,7 @@ use anyhow::Result;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -45,6 +46,7 @@ impl ApiKey {
 const RETIRE_AT: &str = "retire-at";
 
 /// A key as lists tell of it.
+#[derive(Clone)]
 pub(super) struct Key {
     pub id: String,
     pub name: String,
@@ -62,8 +64,9 @@ pub(super) fn retires(tags: &Tags) -> Option<i64> {
 
 /// Whether a key of ours was rotated, and its time is not over. It isn't declared, and yet no leftover.
 pub(super) async fn still_works(cx: &Aws, id: &str) -> Result<bool> {
-    let tags = super::gateway_tags(cx, &format!("/apikeys/{id}")).await?;
-    let until = tags.filter(|tags| is_ours(&cx.env, tags)).and_then(|tags| retires(&tags));
+    let keys = list(cx, &cx.env.name()).await?.into_iter();
+    let key = keys.filter(|key| is_ours(&cx.env, &key.tags)).find(|key| key.id == id);
+    let until = key.and_then(|key| retires(&key.tags));
     Ok(until.is_some_and(|until| until > cx.clock.now()))
 }
 
@@ -84,6 +87,13 @@ pub fn retiring(cx: &Aws) -> BTreeMap<String, i64> {
 
 /// The keys whose name begins so, the oldest first. That is how `nameQuery` matches.
 pub(super) async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
+    match prefix == cx.env.name() {
+        true => cx.lists.get(&cx.lists.keys, read_list(cx, prefix)).await,
+        false => read_list(cx, prefix).await,
+    }
+}
+
+async fn read_list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
     let (mut keys, mut position) = (vec![], None);
     loop {
         let request = || {
@@ -91,21 +101,16 @@ pub(super) async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
             request.limit(500).set_position(position.clone()).send()
         };
         let page = cx.call("apigateway:GetApiKeys", request).await?;
-        for key in page.items.unwrap_or_default() {
+        let found = page.items.unwrap_or_default().into_iter().map(async |key| {
             let value = Secret::new(key.value.unwrap_or_default());
             cx.secrets.keep(&value);
             let (id, name) = (key.id.unwrap_or_default(), key.name.unwrap_or_default());
             let tags = super::gateway_tags(cx, &format!("/apikeys/{id}")).await?;
-            let Some(tags) = tags else { continue };
-            keys.push(Key {
-                tags,
-                value,
-                enabled: key.enabled,
-                created: key.created_date.map_or(0, |date| date.secs()),
-                id,
-                name,
-            });
-        }
+            let created = key.created_date.map_or(0, |date| date.secs());
+            let key = |tags| Key { tags, value, enabled: key.enabled, created, id, name };
+            Ok::<_, anyhow::Error>(tags.map(key))
+        });
+        keys.extend(try_join_all(found).await?.into_iter().flatten());
         position = page.position;
         if position.is_none() {
             keys.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));

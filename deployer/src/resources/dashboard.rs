@@ -54,7 +54,7 @@ async fn body(cx: &Aws, name: &str) -> Result<Option<Value>> {
 
 /// None when it is gone, or has none.
 async fn tags(cx: &Aws, name: &str) -> Result<Tags> {
-    super::alarm::tags(cx, &cx.env.dashboard_arn(name)).await
+    super::alarm::tags_of(cx, &cx.env.dashboard_arn(name)).await
 }
 
 impl Resource<Aws> for Dashboard {
@@ -70,12 +70,13 @@ impl Resource<Aws> for Dashboard {
     }
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
-        let Some(is) = body(cx, &self.name).await? else { return Ok(None) };
-        let tags = tags(cx, &self.name).await?;
-        // It was deleted between the two, and is nobody's.
-        if tags.is_empty() && body(cx, &self.name).await?.is_none() {
-            return Ok(None);
+        let look = async || tokio::try_join!(body(cx, &self.name), tags(cx, &self.name));
+        let (mut found, mut tags) = look().await?;
+        // It was made or deleted between the two.
+        if found.is_some() && tags.is_empty() {
+            (found, tags) = look().await?;
         }
+        let Some(is) = found else { return Ok(None) };
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
             output: (),
@@ -104,7 +105,8 @@ impl Resource<Aws> for Dashboard {
     /// A stage has one, whose name follows; the list of all would tell no tags.
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
         let name = cx.env.dashboard();
-        let ours = body(cx, &name).await?.is_some() && is_ours(&cx.env, &tags(cx, &name).await?);
+        let (found, tags) = tokio::try_join!(body(cx, &name), tags(cx, &name))?;
+        let ours = found.is_some() && is_ours(&cx.env, &tags);
         Ok(ours.then(|| Owned { id: name.clone(), name }).into_iter().collect())
     }
 }

@@ -13,6 +13,7 @@ use aws_sdk_lambda::types::{
     Architecture, Environment, FunctionCode, FunctionConfiguration, LastUpdateStatus,
     LoggingConfig, Runtime, State, TracingConfig, TracingMode,
 };
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -416,12 +417,10 @@ impl Resource<Aws> for Function {
                 break;
             }
         }
-        let mut owned = vec![];
-        for name in names {
-            if get(cx, &name).await?.is_some_and(|(_, tags)| is_ours(&cx.env, &tags)) {
-                owned.push(Owned { id: name.clone(), name });
-            }
-        }
-        Ok(owned)
+        let owned = names.into_iter().map(async |name| {
+            let ours = get(cx, &name).await?.is_some_and(|(_, tags)| is_ours(&cx.env, &tags));
+            Ok::<_, anyhow::Error>(ours.then(|| Owned { id: name.clone(), name }))
+        });
+        Ok(try_join_all(owned).await?.into_iter().flatten().collect())
     }
 }

@@ -7,6 +7,7 @@ use crate::env::Tags;
 use crate::retry::{Made, make_or_adopt};
 use crate::stack::ENDPOINTS;
 use anyhow::Result;
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::{MutexGuard, PoisonError};
@@ -144,12 +145,10 @@ impl Resource<Aws> for LogGroup {
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, LogGroupName>>> {
         // DescribeLogGroups matches prefixes: `…-root` finds `…-root-2` too.
-        let groups = groups(cx, &self.name).await?;
-        let Some((name, retention_days, arn)) = groups.into_iter().find(|(n, ..)| *n == self.name)
-        else {
-            return Ok(None);
-        };
-        let Some(tags) = tags(cx, &arn).await? else { return Ok(None) };
+        let arn = cx.env.log_group_arn(&self.name);
+        let (groups, tags) = tokio::try_join!(groups(cx, &self.name), tags(cx, &arn))?;
+        let found = groups.into_iter().find(|(name, ..)| *name == self.name);
+        let (Some((name, retention_days, _)), Some(tags)) = (found, tags) else { return Ok(None) };
         let made_by_lambda = is_made_by_lambda(cx, &name, retention_days, &tags).await?;
         Ok(Some(Live {
             owner: if made_by_lambda { Owner::Ours } else { owner(&cx.env, &tags) },
@@ -189,17 +188,16 @@ impl Resource<Aws> for LogGroup {
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
-        let (mut owned, access) = (vec![], cx.env.access_log_group());
+        let access = cx.env.access_log_group();
         let functions = cx.env.log_group("");
         let (functions, mut gateway) =
             tokio::try_join!(groups(cx, &functions), groups(cx, &access))?;
         gateway.retain(|(name, ..)| *name == access);
-        for (name, days, arn) in functions.into_iter().chain(gateway) {
-            let Some(tags) = tags(cx, &arn).await? else { continue };
-            if is_ours(&cx.env, &tags) || is_made_by_lambda(cx, &name, days, &tags).await? {
-                owned.push(Owned { id: name.clone(), name });
-            }
-        }
-        Ok(owned)
+        let groups = functions.into_iter().chain(gateway).map(async |(name, days, arn)| {
+            let Some(tags) = tags(cx, &arn).await? else { return Ok::<_, anyhow::Error>(None) };
+            let ours = is_ours(&cx.env, &tags) || is_made_by_lambda(cx, &name, days, &tags).await?;
+            Ok(ours.then(|| Owned { id: name.clone(), name }))
+        });
+        Ok(try_join_all(groups).await?.into_iter().flatten().collect())
     }
 }

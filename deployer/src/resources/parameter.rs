@@ -7,6 +7,7 @@ use crate::env::Tags;
 use crate::retry::{Made, make_or_adopt};
 use anyhow::{Result, bail};
 use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging, Tag};
+use futures_util::future::try_join_all;
 use serde::Serialize;
 
 /// A readable fact: the version that is deployed.
@@ -132,12 +133,12 @@ impl Resource<Aws> for Parameter {
             };
             // A page may be empty and yet not the last.
             let page = cx.call("ssm:GetParametersByPath", request).await?;
-            for parameter in page.parameters() {
+            let found = page.parameters().iter().map(async |parameter| {
                 let name = parameter.name().unwrap_or_default().to_owned();
-                if tags(cx, &name).await?.is_some_and(|tags| is_ours(&cx.env, &tags)) {
-                    owned.push(Owned { id: name.clone(), name });
-                }
-            }
+                let ours = tags(cx, &name).await?.is_some_and(|tags| is_ours(&cx.env, &tags));
+                Ok::<_, anyhow::Error>(ours.then(|| Owned { id: name.clone(), name }))
+            });
+            owned.extend(try_join_all(found).await?.into_iter().flatten());
             token = page.next_token;
             if token.is_none() {
                 return Ok(owned);

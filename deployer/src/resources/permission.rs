@@ -127,6 +127,7 @@ fn statement(value: &serde_json::Value) -> Statement {
 impl Resource<Aws> for Permission {
     const KIND: &'static str = "permission";
     type Output = ();
+    const READS_ALONE: bool = true;
 
     fn name(&self) -> String {
         format!("{}:{}", self.function, self.qualifier)

@@ -169,7 +169,8 @@ async fn exists(cx: &Aws, id: &str) -> Result<bool> {
 }
 
 /// An API as lists tell of it.
-struct Api {
+#[derive(Clone)]
+pub(super) struct Api {
     id: String,
     name: String,
     endpoint: String,
@@ -186,6 +187,10 @@ struct Found {
 }
 
 async fn list(cx: &Aws) -> Result<Vec<Api>> {
+    cx.lists.get(&cx.lists.apis, read_list(cx)).await
+}
+
+async fn read_list(cx: &Aws) -> Result<Vec<Api>> {
     let (mut apis, mut position) = (vec![], None);
     loop {
         let request = || {

@@ -7,6 +7,7 @@ use crate::env::{Env, Tags};
 use crate::retry::{Made, make_or_adopt};
 use anyhow::{Context, Result};
 use aws_sdk_iam::types::Tag;
+use futures_util::future::try_join_all;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -144,14 +145,14 @@ async fn policy_names(cx: &Aws, role: &str) -> Result<Vec<String>> {
 }
 
 async fn policies(cx: &Aws, role: &str) -> Result<BTreeMap<String, Value>> {
-    let mut policies = BTreeMap::new();
-    for name in policy_names(cx, role).await? {
+    let policies = policy_names(cx, role).await?.into_iter().map(async |name| {
         let request = || cx.iam.get_role_policy().role_name(role).policy_name(&name).send();
-        if let Some(answer) = cx.call("iam:GetRolePolicy", request).await.or_missing()? {
-            policies.insert(name, decode(&answer.policy_document)?);
+        match cx.call("iam:GetRolePolicy", request).await.or_missing()? {
+            Some(answer) => Ok(Some((name, decode(&answer.policy_document)?))),
+            None => Ok::<_, anyhow::Error>(None),
         }
-    }
-    Ok(policies)
+    });
+    Ok(try_join_all(policies).await?.into_iter().flatten().collect())
 }
 
 /// The role itself and its tags; lists don't tell the tags.
@@ -290,12 +291,10 @@ impl Resource<Aws> for Role {
         }
         // IAM knows no regions: leave those of the same stage elsewhere alone.
         let here = format!("-{}", cx.env.region);
-        let mut owned = vec![];
-        for name in names.into_iter().filter(|name| name.ends_with(&here)) {
-            if get(cx, &name).await?.is_some_and(|(_, tags)| is_ours(&cx.env, &tags)) {
-                owned.push(Owned { id: name.clone(), name });
-            }
-        }
-        Ok(owned)
+        let here = names.into_iter().filter(|name| name.ends_with(&here)).map(async |name| {
+            let ours = get(cx, &name).await?.is_some_and(|(_, tags)| is_ours(&cx.env, &tags));
+            Ok::<_, anyhow::Error>(ours.then(|| Owned { id: name.clone(), name }))
+        });
+        Ok(try_join_all(here).await?.into_iter().flatten().collect())
     }
 }

@@ -3,7 +3,7 @@
 
 use super::history::{self, Record, Served};
 use super::rest_api::busy_or_gone;
-use super::{ApiId, Aws, Canary, Observation, Proof, Version, outputs, owner, versions};
+use super::{ApiId, Aws, Canary, Observation, Proof, Version, api_id, outputs, owner, versions};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Resource, Stopped, Value};
 use crate::env::{ALIAS, ALIAS_VARIABLE, Tags};
@@ -276,9 +276,15 @@ pub(super) fn describe(fingerprint: &str) -> String {
 impl Resource<Aws> for Stage {
     const KIND: &'static str = "stage";
     type Output = StageName;
+    /// In whatever API bears the name: so it needn't wait for its routes to be read.
+    const READS_ALONE: bool = true;
 
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    fn foretell(&self, _: &Aws) -> Option<StageName> {
+        Some(StageName(self.name.clone()))
     }
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, StageName>>> {
@@ -290,15 +296,17 @@ impl Resource<Aws> for Stage {
                 records => records,
             }
         };
-        let Some(api) = self.api.known() else {
-            return records.await.map(|_| None);
+        let there = async {
+            let Some(api) = api_id(cx).await? else { return Ok(None) };
+            let get = || {
+                cx.apigateway.get_stage().rest_api_id(api.as_str()).stage_name(&self.name).send()
+            };
+            let stage = async { Ok(cx.call("apigateway:GetStage", get).await.or_missing()?) };
+            let (stage, deployments) = tokio::try_join!(stage, deployments(cx, api.as_str()))?;
+            Ok::<_, anyhow::Error>(stage.map(|stage| (api, stage, deployments)))
         };
-        let get =
-            || cx.apigateway.get_stage().rest_api_id(api.as_str()).stage_name(&self.name).send();
-        let stage = async { cx.call("apigateway:GetStage", get).await.or_missing() };
-        let (stage, deployments, functions, records) =
-            tokio::join!(stage, deployments(cx, api.as_str()), self.serving(cx), records);
-        let (Some(stage), deployments, records) = (stage?, deployments?, records?) else {
+        let (there, functions, records) = tokio::join!(there, self.serving(cx), records);
+        let (Some((api, stage, deployments)), records) = (there?, records?) else {
             return Ok(None);
         };
         let served = stage.deployment_id().unwrap_or_default();

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use aws_sdk_apigateway::types::{
     ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, ThrottleSettings,
 };
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -78,18 +79,50 @@ fn known<T: Clone + Ord>(values: &[Value<T>]) -> BTreeSet<T> {
     values.iter().filter_map(Value::known).cloned().collect()
 }
 
-/// A plan as lists tell of it.
-struct Plan {
+/// A plan as lists tell of it, with its keys.
+#[derive(Clone)]
+pub(super) struct Plan {
     id: String,
     name: String,
     limits: Limits,
     stages: Vec<String>,
     routes: BTreeMap<String, Throttle>,
     tags: Tags,
+    keys: Vec<String>,
+}
+
+impl Plan {
+    fn of(plan: &aws_sdk_apigateway::types::UsagePlan, tags: Tags, keys: Vec<String>) -> Self {
+        let stage = |stage: &ApiStage| {
+            format!("{}:{}", stage.api_id().unwrap_or("?"), stage.stage().unwrap_or("?"))
+        };
+        let period = plan.quota().and_then(|quota| quota.period());
+        Self {
+            id: plan.id().unwrap_or_default().to_owned(),
+            name: plan.name().unwrap_or_default().to_owned(),
+            limits: Limits {
+                rate: plan.throttle().map_or(0.0, |throttle| throttle.rate_limit()),
+                burst: plan.throttle().map_or(0, |throttle| throttle.burst_limit()),
+                quota: plan.quota().map_or(0, |quota| quota.limit()),
+                period: period.map_or("", |period| period.as_str()).to_owned(),
+            },
+            stages: plan.api_stages().iter().map(stage).collect(),
+            routes: routes_of(plan.api_stages()),
+            tags,
+            keys,
+        }
+    }
 }
 
 /// The plans whose name begins so, in an order that stays.
 async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
+    match prefix == cx.env.name() {
+        true => cx.lists.get(&cx.lists.plans, read_list(cx, prefix)).await,
+        false => read_list(cx, prefix).await,
+    }
+}
+
+async fn read_list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
     let (mut plans, mut position) = (vec![], None);
     loop {
         let request = || {
@@ -97,35 +130,15 @@ async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
             request.set_position(position.clone()).send()
         };
         let page = cx.call("apigateway:GetUsagePlans", request).await?;
-        for plan in page.items.unwrap_or_default() {
-            let name = plan.name().unwrap_or_default().to_owned();
-            if !name.starts_with(prefix) {
-                continue;
-            }
-            let stage = |stage: &ApiStage| {
-                format!("{}:{}", stage.api_id().unwrap_or("?"), stage.stage().unwrap_or("?"))
-            };
-            let id = plan.id().unwrap_or_default().to_owned();
-            let tags = super::gateway_tags(cx, &format!("/usageplans/{id}")).await?;
-            let Some(tags) = tags else { continue };
-            plans.push(Plan {
-                limits: Limits {
-                    rate: plan.throttle().map_or(0.0, |throttle| throttle.rate_limit()),
-                    burst: plan.throttle().map_or(0, |throttle| throttle.burst_limit()),
-                    quota: plan.quota().map_or(0, |quota| quota.limit()),
-                    period: plan
-                        .quota()
-                        .and_then(|quota| quota.period())
-                        .map_or("", |period| period.as_str())
-                        .to_owned(),
-                },
-                stages: plan.api_stages().iter().map(stage).collect(),
-                routes: routes_of(plan.api_stages()),
-                tags,
-                name,
-                id,
-            });
-        }
+        let named = page.items.unwrap_or_default().into_iter();
+        let named = named.filter(|plan| plan.name().is_some_and(|name| name.starts_with(prefix)));
+        let found = named.map(async |plan| {
+            let id = plan.id().unwrap_or_default();
+            let path = format!("/usageplans/{id}");
+            let (tags, keys) = tokio::try_join!(super::gateway_tags(cx, &path), keys(cx, id))?;
+            Ok::<_, anyhow::Error>(tags.map(|tags| Plan::of(&plan, tags, keys)))
+        });
+        plans.extend(try_join_all(found).await?.into_iter().flatten());
         position = page.position;
         if position.is_none() {
             plans.sort_by(|a, b| a.id.cmp(&b.id));
@@ -141,7 +154,9 @@ async fn keys(cx: &Aws, plan: &str) -> Result<Vec<String>> {
             let request = cx.apigateway.get_usage_plan_keys().usage_plan_id(plan).limit(500);
             request.set_position(position.clone()).send()
         };
-        let page = cx.call("apigateway:GetUsagePlanKeys", request).await?;
+        // Lists tell for a while of a plan that is gone.
+        let page = cx.call("apigateway:GetUsagePlanKeys", request).await.or_missing()?;
+        let Some(page) = page else { return Ok(keys) };
         keys.extend(page.items.unwrap_or_default().into_iter().filter_map(|key| key.id));
         position = page.position;
         if position.is_none() {
@@ -189,7 +204,7 @@ pub(super) async fn admit(cx: &Aws, key: &ApiKeyId) -> Result<()> {
     let Some(plan) = list(cx, &name).await?.into_iter().find(ours) else {
         bail!("usage plan {name} is not there");
     };
-    match keys(cx, &plan.id).await?.contains(&key.0) {
+    match plan.keys.contains(&key.0) {
         true => Ok(()),
         false => attach(cx, &plan.id, &key.0).await,
     }
@@ -278,7 +293,7 @@ impl Resource<Aws> for UsagePlan {
             self.keys.iter().filter_map(Value::known).any(|declared| declared.0 == *id)
         };
         let mut attached = vec![];
-        for id in keys(cx, &plan.id).await? {
+        for id in plan.keys {
             // One that was rotated stays until its time is over.
             if declared(&id) || !still_works(cx, &id).await? {
                 attached.push(id);

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod account;
+mod chain;
 mod checkout;
 mod inventory;
 mod load;

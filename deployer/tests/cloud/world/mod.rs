@@ -72,6 +72,8 @@ struct State {
     endpoints: Option<&'static [Endpoint]>,
     /// By how many seconds the machine's clock is wrong.
     clock_off: i64,
+    /// How long each request takes; and then nothing else does, quotas included.
+    latency: Option<Duration>,
 }
 
 /// Requests really go out from here, whatever time it is elsewhere.
@@ -145,6 +147,12 @@ impl World {
     /// From now on the program has another table of endpoints.
     pub fn set_endpoints(&self, endpoints: &'static [Endpoint]) {
         self.state(|state| state.endpoints = Some(endpoints));
+    }
+
+    /// From now on each request takes so long, and nothing else any time: then a run takes as long as the
+    /// longest chain of requests that had to follow one another.
+    pub fn set_latency(&self, latency: Duration) {
+        self.state(|state| state.latency = Some(latency));
     }
 
     /// What the last run asked for, in order.
@@ -245,7 +253,7 @@ impl World {
             clock: Some(SharedTimeSource::new(now)),
             stop: stop.clone(),
             endpoints: self.state(|state| state.endpoints),
-            quotas: Some(true),
+            quotas: Some(self.state(|state| state.latency.is_none())),
             ..Access::default()
         }
     }
@@ -262,6 +270,9 @@ impl World {
             state.requests.push(request.name.clone());
             state.secrets.extend(request.secrets());
         });
+        if let Some(latency) = self.state(|state| state.latency) {
+            tokio::time::sleep(latency).await;
+        }
         if self.state(|state| state.doomed) {
             return self.die().await;
         }

@@ -1,0 +1,53 @@
+//! API Gateway's lists, of which several resources want to know: while a stage is surveyed, each is read
+//! once. At any other time they are read anew, for what was just made must be found.
+
+use super::api_key::Key;
+use super::rest_api::Api;
+use super::usage_plan::Plan;
+use anyhow::Result;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Mutex;
+
+#[derive(Default)]
+pub struct Lists {
+    kept: AtomicBool,
+    pub(super) apis: List<Api>,
+    pub(super) keys: List<Key>,
+    pub(super) plans: List<Plan>,
+}
+
+/// Held while it is read, so that everybody else waits for the same answer.
+pub(super) struct List<T>(Mutex<Option<Vec<T>>>);
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl Lists {
+    /// Reads each list at most once during a survey.
+    pub async fn once<T>(&self, survey: impl Future<Output = T>) -> T {
+        self.kept.store(true, Ordering::Relaxed);
+        let surveyed = survey.await;
+        self.kept.store(false, Ordering::Relaxed);
+        (*self.apis.0.lock().await, *self.keys.0.lock().await) = (None, None);
+        *self.plans.0.lock().await = None;
+        surveyed
+    }
+
+    pub(super) async fn get<T: Clone>(
+        &self,
+        list: &List<T>,
+        read: impl Future<Output = Result<Vec<T>>>,
+    ) -> Result<Vec<T>> {
+        if !self.kept.load(Ordering::Relaxed) {
+            return read.await;
+        }
+        let mut kept = list.0.lock().await;
+        if let Some(list) = &*kept {
+            return Ok(list.clone());
+        }
+        Ok(kept.insert(read.await?).clone())
+    }
+}
