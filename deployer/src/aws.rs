@@ -114,6 +114,8 @@ pub struct Aws {
     pub unlisted: AtomicBool,
     /// Whether this run has put a release on record, and so begun to move it in.
     pub begun: AtomicBool,
+    /// The stage's API key, as it was read or made last.
+    pub key: Mutex<Option<Secret>>,
     /// What API Gateway lists, while the stage is surveyed.
     pub lists: Lists,
     /// The releases on record, as they were read or written last.
@@ -178,6 +180,7 @@ impl Aws {
             deleted_log_groups: Mutex::default(),
             unlisted: AtomicBool::new(false),
             begun: AtomicBool::new(false),
+            key: Mutex::default(),
             lists: Lists::default(),
             records: Mutex::default(),
             retiring: Mutex::default(),

@@ -220,16 +220,37 @@ fn backoff(rule: &Rule, failure: &Failure, tries: u32, period: Option<Duration>)
 /// How far AWS's lists may lag behind what was made.
 pub const LAG: Duration = Duration::from_secs(15);
 
-/// Makes something whose name isn't unique without ever making it twice: looks before each try and,
-/// when no answer came, as long as AWS's lists may take to tell of it.
+/// Makes something whose name isn't unique without ever making it twice: looks first, and goes on as
+/// [`make_once`] does.
+///
+/// # Errors
+/// What AWS said last.
 pub async fn look_then_make<T, L, M>(look: impl Fn() -> L, make: impl Fn() -> M) -> Result<T>
+where
+    L: Future<Output = Result<Option<T>>>,
+    M: Future<Output = Result<T, Failure>>,
+{
+    match look().await? {
+        Some(found) => Ok(found),
+        None => make_once(look, make).await,
+    }
+}
+
+/// Makes something of which it is known that it isn't there, and never twice: when no answer came, looks
+/// as long as AWS's lists may take to tell of it, and again before each further try.
+///
+/// # Errors
+/// What AWS said last.
+pub async fn make_once<T, L, M>(look: impl Fn() -> L, make: impl Fn() -> M) -> Result<T>
 where
     L: Future<Output = Result<Option<T>>>,
     M: Future<Output = Result<T, Failure>>,
 {
     const TRIES: u32 = 5;
     for attempt in 1.. {
-        if let Some(found) = look().await? {
+        if attempt > 1
+            && let Some(found) = look().await?
+        {
             return Ok(found);
         }
         match make().await {

@@ -17,6 +17,9 @@ use tokio::time::Instant; // stands still and jumps in tests
 /// request may meet another.
 const ROUNDS: usize = 3;
 
+/// Rounds of few checks are sent together: so many requests at once are far from any limit.
+const TOGETHER: usize = 60;
+
 /// How long a failure may last that hardly comes from AWS's slowness: a 500.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -106,11 +109,13 @@ pub async fn run_round(
     let started = Instant::now();
     // Rounds passed in a row, whether people were told that we wait, since when it looks hopeless.
     let state = Mutex::new((0, false, None::<Instant>));
+    let together = (TOGETHER / checks.len().max(1)).clamp(1, ROUNDS);
     let patience = deadline.saturating_add(Duration::from_secs(60));
     let rounds = until("every check to pass", patience, async || {
         loop {
-            let round = checks.iter().map(|check| ask(http, url, key, release, check));
-            let verdicts = futures_util::future::join_all(round).await;
+            let rounds = (0..together).flat_map(|_| checks);
+            let rounds = rounds.map(|check| ask(http, url, key, release, check));
+            let verdicts = worst(checks.len(), futures_util::future::join_all(rounds).await);
             let failed: Vec<&Verdict> =
                 verdicts.iter().filter(|verdict| !verdict.passed()).collect();
             let Ok(mut state) = state.lock() else { return Ok(Some(verdicts)) };
@@ -128,13 +133,22 @@ pub async fn run_round(
                 state.0 = 0;
                 return Ok(None);
             }
-            (state.0, state.2) = (state.0 + 1, None);
+            (state.0, state.2) = (state.0 + together, None);
             if state.0 >= ROUNDS {
                 return Ok(Some(verdicts));
             }
         }
     });
     rounds.await
+}
+
+/// Of several rounds, what came of each check: a failure, if there was one.
+fn worst(checks: usize, mut rounds: Vec<Verdict>) -> Vec<Verdict> {
+    let mut verdicts = rounds.split_off(rounds.len().saturating_sub(checks));
+    for (at, verdict) in rounds.into_iter().enumerate().filter(|(_, verdict)| !verdict.passed()) {
+        verdicts[at % checks] = verdict;
+    }
+    verdicts
 }
 
 async fn ask(

@@ -149,7 +149,7 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
     }
 
     let (name, of_api, of_stage) = (env.name(), api.clone(), stage.clone());
-    let plan = graph.add(move |link| UsagePlan {
+    graph.add(move |link| UsagePlan {
         name: name.clone(),
         limits: Limits {
             rate: KEY_LIMIT.rate,
@@ -164,9 +164,9 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
 
     // What is deployed is written down when it is.
     for fact in facts(env, &release.version, &release.git_sha) {
-        let plan = plan.clone();
+        let stage = stage.clone();
         graph.add(move |link| {
-            link.after(&plan);
+            link.after(&stage);
             fact.clone()
         });
     }
@@ -251,6 +251,7 @@ fn function(
         },
         code: code.clone(),
         published: true,
+        settled: true,
         alias: Some(ALIAS.to_owned()),
         bucket: link.to(&bucket),
         artifact: link.to(&artifact),

@@ -192,26 +192,31 @@ impl Deploy<'_> {
             }
         };
         let report = carry_out(common, aws, &surveyed.survey, &surveyed.plan).await;
-        let listed = listed(common, aws, &report).await;
         let api = surveyed.api.output();
         if !report.complete() {
+            let _ = listed(common, aws, &report).await; // what failed is told already
             let exit = tell(&report, common, "deploy");
             let Some(api) = api else { return Ok(exit) };
             return watch::clean_up(common, aws, &api, (&report, self.watch), exit).await;
-        }
-        match listed {
-            Err(_) if aws.stop().asked() => {} // all is done, and somebody is in a hurry
-            result => result?,
         }
         if !common.quiet {
             let done = count(report.done.len(), "resource");
             say(paint(GOOD, format!("deployed: {done} in {}", time(self.started.elapsed()))));
         }
-        if let Some(api) = api {
-            let exit = watch::keep_or_return(common, aws, &api, self.watch).await?;
-            if exit != Exit::Done {
-                return Ok(exit);
+        let kept = async {
+            match api {
+                Some(api) => watch::keep_or_return(common, aws, &api, self.watch).await,
+                None => Ok(Exit::Done),
             }
+        };
+        let (listed, exit) = tokio::join!(listed(common, aws, &report), kept);
+        match listed {
+            Err(_) if aws.stop().asked() => {} // all is done, and somebody is in a hurry
+            result => result?,
+        }
+        let exit = exit?;
+        if exit != Exit::Done {
+            return Ok(exit);
         }
         let exit = self.delete_freed(&surveyed).await?;
         self.finish(&surveyed);

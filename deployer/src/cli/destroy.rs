@@ -148,16 +148,22 @@ async fn carry_out(
 async fn sweep(common: &Common, aws: &Aws) -> Result<Vec<Step>> {
     let tell = Once::new();
     let gone = until("AWS to notice what was deleted", NOTICED, async || {
-        if lease::look(aws).await?.is_held() {
+        let (lease, survey) = tokio::join!(lease::look(aws), survey_for_destroy(common, aws));
+        let (_, left) = survey?;
+        if lease?.is_held() {
             say("another run has begun to make the stage anew");
             return Ok(Some(()));
         }
-        delete_again(aws).await?;
-        let (_, left) = survey_for_destroy(common, aws).await?;
-        if !left.steps.is_empty() && !common.quiet {
+        if left.steps.is_empty() {
+            return Ok(Some(()));
+        }
+        if left.steps.iter().any(|step| step.kind == "log group") {
+            delete_again(aws).await?;
+        }
+        if !common.quiet {
             tell.call_once(|| say(paint(DIM, "waiting for AWS to notice what was deleted")));
         }
-        Ok(left.steps.is_empty().then_some(()))
+        Ok(None)
     });
     match gone.await {
         Ok(()) => Ok(vec![]),

@@ -65,7 +65,7 @@ pub async fn call_all(
     (endpoints, release): (&[Endpoint], &Release),
     seconds: u64,
 ) -> Result<Vec<Verdict>> {
-    let key: Secret = SecretParameter::value(aws, &aws.env.parameter("api-key")).await?;
+    let key: Secret = SecretParameter::api_key(aws).await?;
     let (url, checks) = (aws.url(api), checks(endpoints));
     let deadline = Duration::from_secs(seconds);
     let tell = |waiting: &str| {

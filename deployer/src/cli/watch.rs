@@ -51,8 +51,11 @@ async fn see(
     record: &Record,
     watch: Watch,
 ) -> Result<Exit> {
-    match is_good(common, aws, api, record, watch).await? {
-        true => keep(common, aws, api, record.clone()).await,
+    // What will be needless if it is good is looked for meanwhile.
+    let (good, needless) =
+        tokio::join!(is_good(common, aws, api, record, watch), needless(aws, api, record));
+    match good? {
+        true => keep(common, aws, record.clone(), needless?).await,
         false => Ok(Exit::SmokeTestFailed),
     }
 }
@@ -102,20 +105,29 @@ async fn smoke(
     }
 }
 
+fn good(record: &Record) -> Record {
+    Record { state: State::Passed, why: None, ..record.clone() }
+}
+
+/// What no kept release needs once this one is good.
+async fn needless(aws: &Aws, api: &ApiId, record: &Record) -> Result<Needless> {
+    if record.state == State::Live {
+        return Ok(Needless::default());
+    }
+    let mut records = history::known(aws);
+    let this = records.iter_mut().filter(|other| other.number == record.number);
+    this.for_each(|other| *other = good(record));
+    Needless::find(aws, api.as_str(), &history::kept(&records, RELEASES_KEPT)).await
+}
+
 /// It stays. What no kept release needs is deleted.
-async fn keep(common: &Common, aws: &Aws, api: &ApiId, record: Record) -> Result<Exit> {
+async fn keep(common: &Common, aws: &Aws, record: Record, needless: Needless) -> Result<Exit> {
     let number = record.number;
     if record.state == State::Live {
         return Ok(Exit::Done);
     }
-    let good = Record { state: State::Passed, why: None, ..record.clone() };
-    let mut records = history::known(aws);
-    records.iter_mut().filter(|other| other.number == number).for_each(|r| *r = good.clone());
-    let kept = history::kept(&records, RELEASES_KEPT);
-    let (needless, overtaken) =
-        tokio::join!(Needless::find(aws, api.as_str(), &kept), close_overtaken(aws, number));
-    overtaken?;
-    let needless = needless?;
+    close_overtaken(aws, number).await?;
+    let good = good(&record);
     if !needless.is_empty() {
         if record.state == State::Unfinished {
             history::put(aws, &good).await?;

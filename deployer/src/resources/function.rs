@@ -41,6 +41,9 @@ pub struct Function {
     pub published: bool,
     /// The alias that the API calls. Made with the function, before anything calls it.
     pub alias: Option<String>,
+    /// Of a live one: whether Lambda has carried out every change, and well.
+    #[serde(skip)]
+    pub settled: bool,
     #[serde(skip)]
     pub bucket: Value<BucketName>,
     #[serde(skip)]
@@ -151,6 +154,14 @@ impl Function {
         Ok(Version(version))
     }
 
+    /// The version that Lambda published along with a change; where it didn't, it is published now.
+    async fn published(&self, cx: &Aws, version: Option<String>) -> Result<Version> {
+        let is_number = |version: &String| version.parse::<u64>().is_ok();
+        let Some(version) = version.filter(is_number) else { return self.publish(cx).await };
+        self.settled(cx, Some(&version)).await?;
+        Ok(Version(version))
+    }
+
     /// Makes the alias, if there is none. The first version serves once the stage has a route to it; an
     /// alias that somebody deleted comes back as it is on record.
     async fn name_served(&self, cx: &Aws, version: &str) -> Result<()> {
@@ -166,8 +177,12 @@ impl Function {
             there.iter().any(|version| version.version() == Some(&served.version))
         };
         let version = on_record.filter(is_there).map_or(version, |served| &served.version);
+        self.make_alias(cx, version).await
+    }
+
+    async fn make_alias(&self, cx: &Aws, version: &str) -> Result<()> {
         let create = || {
-            let request = cx.lambda.create_alias().function_name(name).name(ALIAS);
+            let request = cx.lambda.create_alias().function_name(&self.name).name(ALIAS);
             request.function_version(version).send()
         };
         match cx.call_new("lambda:CreateAlias", create).await {
@@ -205,15 +220,17 @@ impl Function {
         Ok(())
     }
 
-    async fn update_code(&self, cx: &Aws) -> Result<()> {
+    /// Gives the version that Lambda published of it.
+    async fn update_code(&self, cx: &Aws) -> Result<Option<String>> {
         let (bucket, key) = (self.bucket.get()?.as_str(), self.artifact.get()?.as_str());
         let request = || {
             let request = cx.lambda.update_function_code().function_name(&self.name);
             let request = request.s3_bucket(bucket).s3_key(key);
-            request.architectures(Architecture::from(self.config.architecture.as_str())).send()
+            let request =
+                request.architectures(Architecture::from(self.config.architecture.as_str()));
+            request.publish(true).send()
         };
-        cx.call("lambda:UpdateFunctionCode", request).await?;
-        Ok(())
+        Ok(cx.call("lambda:UpdateFunctionCode", request).await?.version)
     }
 }
 
@@ -316,6 +333,8 @@ impl Resource<Aws> for Function {
                 code,
                 published: version.is_some(),
                 alias: served.map(|_| ALIAS.to_owned()),
+                settled: latest.state() == Some(&State::Active)
+                    && latest.last_update_status() == Some(&LastUpdateStatus::Successful),
                 bucket: self.bucket.clone(),
                 artifact: self.artifact.clone(),
             },
@@ -343,14 +362,21 @@ impl Resource<Aws> for Function {
                 .tracing_config(config.tracing())
                 .logging_config(logging.clone())
                 .set_tags(Some(cx.env.tags().into_iter().collect()))
+                .publish(true)
                 .send()
         };
         let make = || cx.call("lambda:CreateFunction", request);
         let exists = |failure: &Failure| failure.says("already exist");
-        if let Made::Adopted(version) = make_or_adopt(make, exists, || adopt(self, cx)).await? {
-            return Ok(version);
-        }
-        self.publish(cx).await.context("it was made, but is not published yet")
+        let created = match make_or_adopt(make, exists, || adopt(self, cx)).await? {
+            Made::Adopted(version) => return Ok(version),
+            Made::New(created) => created,
+        };
+        let publish = async {
+            let version = self.published(cx, created.version).await?;
+            self.make_alias(cx, version.as_str()).await?;
+            Ok::<_, anyhow::Error>(version)
+        };
+        publish.await.context("it was made, but is not published yet")
     }
 
     /// First the configuration, then the code, then a version of both. Callers get the old version,
@@ -365,7 +391,6 @@ impl Resource<Aws> for Function {
         // The architecture travels with the code.
         let same_but_architecture =
             Config { architecture: self.config.architecture.clone(), ..is.config.clone() };
-        let now = self.idle(cx, None).await?;
         if is.config.role.known().is_some_and(|role| role.as_str().ends_with(GONE)) {
             // A role of the same name is another role: Lambda's grant to decrypt the environment
             // was the old one's, and every call would fail
@@ -375,20 +400,31 @@ impl Resource<Aws> for Function {
                 "its role had been deleted, and no other can take its place; so the function was deleted too; deploy again to make it"
             )
         }
-        if now.state() == Some(&State::Failed) {
-            // No update mends this: "you must delete and recreate" (Lambda function states).
-            Self::delete(cx, &self.name).await?;
-            bail!("Lambda could not prepare it before, so it was deleted; deploy again to make it");
+        let mut failed = false;
+        if !is.settled {
+            let now = self.idle(cx, None).await?;
+            failed = now.last_update_status() == Some(&LastUpdateStatus::Failed);
+            if now.state() == Some(&State::Failed) {
+                // No update mends this: "you must delete and recreate" (Lambda function states).
+                Self::delete(cx, &self.name).await?;
+                bail!(
+                    "Lambda could not prepare it before, so it was deleted; deploy again to make it"
+                );
+            }
         }
-        let failed = now.last_update_status() == Some(&LastUpdateStatus::Failed);
         if failed || same_but_architecture != self.config {
             self.update_config(cx).await?;
             self.idle(cx, None).await?;
         }
-        if is.code != self.code || moves {
-            self.update_code(cx).await?;
+        if is.code == self.code && !moves {
+            return self.publish(cx).await;
         }
-        self.publish(cx).await
+        let published = self.update_code(cx).await?;
+        let version = self.published(cx, published).await?;
+        if is.alias.is_none() {
+            self.name_served(cx, version.as_str()).await?;
+        }
+        Ok(version)
     }
 
     /// Without a qualifier: all versions and aliases go with it.
@@ -399,7 +435,8 @@ impl Resource<Aws> for Function {
         // Twice, for Lambda may know it on one machine and not on the next.
         until("Lambda to forget the function", PREPARATION, async || {
             let seen = async || Ok::<_, anyhow::Error>(get_config(cx, id, None).await?.is_some());
-            Ok((!seen().await? && !seen().await?).then_some(()))
+            let (once, again) = tokio::try_join!(seen(), seen())?;
+            Ok((!once && !again).then_some(()))
         })
         .await
     }

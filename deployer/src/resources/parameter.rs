@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging, Tag};
 use futures_util::future::try_join_all;
 use serde::Serialize;
+use std::sync::PoisonError;
 
 /// A readable fact: the version that is deployed.
 #[derive(Clone, Debug, Serialize)]
@@ -160,6 +161,11 @@ pub async fn fact(cx: &Aws, name: &str) -> Result<Option<(String, i64)>> {
     }))
 }
 
+/// Smoke tests needn't ask for it again.
+fn keep(cx: &Aws, key: &Secret) {
+    *cx.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
+}
+
 impl SecretParameter {
     pub fn new(name: String) -> Self {
         Self { name, kind: ParameterType::SecureString.as_str().to_owned() }
@@ -173,6 +179,18 @@ impl SecretParameter {
         match Self::value_if_there(cx, name).await? {
             Some(value) => Ok(value),
             None => bail!("parameter {name} is not there"),
+        }
+    }
+
+    /// The stage's API key, as this run knows it already, or else as [`value`](Self::value) reads it.
+    ///
+    /// # Errors
+    /// When it isn't there, or isn't ours.
+    pub async fn api_key(cx: &Aws) -> Result<Secret> {
+        let known = cx.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match known {
+            Some(key) => Ok(key),
+            None => Self::value(cx, &cx.env.parameter("api-key")).await,
         }
     }
 
@@ -217,6 +235,9 @@ impl Resource<Aws> for SecretParameter {
                 self.name
             );
         }
+        if ours == Owner::Ours {
+            keep(cx, &Secret::new(found.value.clone()));
+        }
         let name = self.name.clone();
         Ok(Some(Live {
             owner: ours,
@@ -231,11 +252,13 @@ impl Resource<Aws> for SecretParameter {
         cx.secrets.keep(&value);
         let kind = ParameterType::from(self.kind.as_str());
         let make = || put_new(cx, &self.name, kind.clone(), value.reveal());
-        Ok(match make_or_adopt(make, exists, || adopt(self, cx)).await? {
+        let key = match make_or_adopt(make, exists, || adopt(self, cx)).await? {
             Made::New(()) => value,
             // The one that is there counts: it may be in use already.
             Made::Adopted(there) => there,
-        })
+        };
+        keep(cx, &key);
+        Ok(key)
     }
 
     async fn update(&self, cx: &Aws, live: &Live<Self, Secret>) -> Result<Secret> {

@@ -4,7 +4,7 @@ use super::{AliasArn, Aws, gone, is_ours, outputs, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::{Env, Tags};
-use crate::retry::{look_then_make, until};
+use crate::retry::{make_once, until};
 use anyhow::{Context, Result, bail};
 use aws_sdk_apigateway::types::{
     ApiKeySourceType, EndpointConfiguration, EndpointType, Method, PutMode, Resource as ApiResource,
@@ -141,7 +141,8 @@ impl RestApi {
             let created = cx.call("apigateway:CreateRestApi", request).await?;
             Ok(created.id.unwrap_or_default())
         };
-        look_then_make(look, make).await
+        // Whoever asks for it has just seen that it isn't there.
+        make_once(look, make).await
     }
 }
 

@@ -7,7 +7,7 @@ use crate::env::{Env, Tags};
 use crate::retry::{Made, make_or_adopt};
 use anyhow::{Context, Result};
 use aws_sdk_iam::types::Tag;
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -223,9 +223,8 @@ impl Resource<Aws> for Role {
             Made::Adopted(arn) => return Ok(arn),
             Made::New(created) => created,
         };
-        for (name, policy) in &self.policies {
-            self.put_policy(cx, name, policy).await?;
-        }
+        let put = self.policies.iter().map(|(name, policy)| self.put_policy(cx, name, policy));
+        join_all(put).await.into_iter().collect::<Result<()>>()?;
         let arn = created.role.map(|role| RoleArn(role.arn));
         arn.or_else(|| self.foretell(cx)).context("IAM told no ARN of the new role")
     }
@@ -264,14 +263,17 @@ impl Resource<Aws> for Role {
     }
 
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
-        for policy in policy_names(cx, id).await? {
-            let request = || cx.iam.delete_role_policy().role_name(id).policy_name(&policy).send();
-            gone(cx.call("iam:DeleteRolePolicy", request).await)?;
-        }
-        for policy in attached(cx, id).await? {
-            let request = || cx.iam.detach_role_policy().role_name(id).policy_arn(&policy).send();
-            gone(cx.call("iam:DetachRolePolicy", request).await)?;
-        }
+        let (inline, attached) = tokio::try_join!(policy_names(cx, id), attached(cx, id))?;
+        let delete = inline.iter().map(async |policy| {
+            let request = || cx.iam.delete_role_policy().role_name(id).policy_name(policy).send();
+            gone(cx.call("iam:DeleteRolePolicy", request).await)
+        });
+        let detach = attached.iter().map(async |policy| {
+            let request = || cx.iam.detach_role_policy().role_name(id).policy_arn(policy).send();
+            gone(cx.call("iam:DetachRolePolicy", request).await)
+        });
+        let (deleted, detached) = tokio::join!(join_all(delete), join_all(detach));
+        deleted.into_iter().chain(detached).collect::<Result<()>>()?;
         gone(cx.call("iam:DeleteRole", || cx.iam.delete_role().role_name(id).send()).await)
     }
 

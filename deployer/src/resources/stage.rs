@@ -54,6 +54,16 @@ pub enum Entry {
     Return,
 }
 
+impl Entry {
+    /// Calls these versions before anything is moved, if they are to be proven.
+    async fn prove(&self, cx: &Aws, versions: &BTreeMap<String, String>) -> Result<()> {
+        match self {
+            Self::Release { proof, .. } => proof.check(cx, versions).await,
+            Self::Return => Ok(()),
+        }
+    }
+}
+
 /// A limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Throttle {
@@ -205,11 +215,13 @@ impl Stage {
     /// The settings come in a second call: until it is through, the stage has no limits. The key
     /// that opens it is bound later, so nobody can use that.
     async fn make(&self, cx: &Aws, api: &str) -> Result<StageName> {
-        let deployment = self.deployment(cx, api).await?;
         let all = self.candidates(&BTreeMap::new())?;
+        // Its routes are tried by the smoke test: nobody has a key to them yet.
+        let (proven, deployment) =
+            tokio::join!(self.entry.prove(cx, &all), self.deployment(cx, api));
+        proven?;
+        let deployment = deployment?;
         if let Entry::Release { proof, again, .. } = &self.entry {
-            // Its routes are tried by the smoke test: nobody has a key to them yet.
-            proof.check(cx, &all).await?;
             history::begin(cx, self.draft(cx, proof, *again)?, true).await?;
         }
         let variables: HashMap<String, String> = self.variables.clone().into_iter().collect();
@@ -356,17 +368,21 @@ impl Resource<Aws> for Stage {
             let watched = self.observation.as_ref().zip(is.observation.as_ref());
             let stage_moves =
                 serves_otherwise || watched.is_some_and(|(wanted, is)| !wanted.is(is));
-            let deployment = match stage_moves {
-                true => self.deployment(cx, api).await?,
-                false => String::new(),
+            // Other routes may call what serves already in another way.
+            let calls = match new_routes {
+                true => self.candidates(&BTreeMap::new())?,
+                false => candidates.clone(),
             };
+            let deployment = async {
+                match stage_moves {
+                    true => self.deployment(cx, api).await,
+                    false => Ok(String::new()),
+                }
+            };
+            let (proven, deployment) = tokio::join!(self.entry.prove(cx, &calls), deployment);
+            proven?;
+            let deployment = deployment?;
             if let Entry::Release { proof, again, canary } = &self.entry {
-                // Other routes may call what serves already in another way.
-                let calls = match new_routes {
-                    true => self.candidates(&BTreeMap::new())?,
-                    false => candidates.clone(),
-                };
-                proof.check(cx, &calls).await?;
                 if new_routes && again.is_none() {
                     proof.check_routes(cx, api, &calls).await?;
                 }

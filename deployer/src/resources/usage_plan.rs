@@ -5,7 +5,7 @@ use super::{ApiId, ApiKeyId, Aws, StageName, Throttle, gone, is_ours, outputs, o
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::Tags;
-use crate::retry::look_then_make;
+use crate::retry::make_once;
 use anyhow::{Result, bail};
 use aws_sdk_apigateway::types::{
     ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, ThrottleSettings,
@@ -271,7 +271,8 @@ impl UsagePlan {
             let made = cx.call_new("apigateway:CreateUsagePlan", request).await?;
             Ok(made.id.unwrap_or_default())
         };
-        look_then_make(look, make).await
+        // Whoever asks for it has just seen that it isn't there.
+        make_once(look, make).await
     }
 }
 
