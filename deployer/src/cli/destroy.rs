@@ -55,7 +55,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         say(show_plan::show(plan, false));
         show_plan::time(plan).into_iter().for_each(say);
     }
-    rights.check(common, &aws, plan).context(explain::Preflight)?;
+    rights.check(common, &aws, plan).await.context(explain::Preflight)?;
     if !common.yes {
         let things = count(plan.steps.len(), "resource");
         let stage = &common.stage;
