@@ -54,9 +54,9 @@ pub struct Args {
     #[command(flatten)]
     leave: Leave,
     #[command(flatten)]
-    check: Check,
-    #[command(flatten)]
     patience: Patience,
+    #[command(flatten)]
+    check: Check,
 }
 
 /// `10%` or `10`.

@@ -30,9 +30,9 @@ const NOTICED: Duration = Duration::from_secs(60);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    check: Check,
-    #[command(flatten)]
     patience: Patience,
+    #[command(flatten)]
+    check: Check,
 }
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {

@@ -43,9 +43,9 @@ pub struct Args {
     #[command(flatten)]
     leave: Leave,
     #[command(flatten)]
-    check: Check,
-    #[command(flatten)]
     patience: Patience,
+    #[command(flatten)]
+    check: Check,
 }
 
 /// What is there, and where to go.
