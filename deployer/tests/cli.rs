@@ -124,6 +124,7 @@ fn help_of_every_verb() {
         "key",
         "key show",
         "policy",
+        "ci-role",
         "key rotate",
         "key list",
         "key revoke",

@@ -54,9 +54,9 @@ pub struct Args {
     #[command(flatten)]
     leave: Leave,
     #[command(flatten)]
-    check: Check,
-    #[command(flatten)]
     patience: Patience,
+    #[command(flatten)]
+    check: Check,
 }
 
 /// `10%` or `10`.
@@ -75,7 +75,7 @@ struct Deploy<'a> {
     release: &'a Release,
     watch: Watch,
     leave: Leave,
-    rights: Rights,
+    rights: Rights<'a>,
     /// Whether this run has changed something already.
     changed: bool,
     saved: Option<(Plan, &'a Path)>,
@@ -138,7 +138,7 @@ impl Deploy<'_> {
             say(show_plan::show(plan, common.verbose > 0));
             show_plan::time(plan).into_iter().for_each(say);
         }
-        let lacking = self.rights.check(common, self.aws, plan);
+        let lacking = self.rights.check(common, self.aws, plan).await;
         if self.changed {
             lacking?
         } else {

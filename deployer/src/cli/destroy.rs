@@ -30,9 +30,9 @@ const NOTICED: Duration = Duration::from_secs(60);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    check: Check,
-    #[command(flatten)]
     patience: Patience,
+    #[command(flatten)]
+    check: Check,
 }
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
@@ -55,7 +55,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         say(show_plan::show(plan, false));
         show_plan::time(plan).into_iter().for_each(say);
     }
-    rights.check(common, &aws, plan).context(explain::Preflight)?;
+    rights.check(common, &aws, plan).await.context(explain::Preflight)?;
     if !common.yes {
         let things = count(plan.steps.len(), "resource");
         let stage = &common.stage;

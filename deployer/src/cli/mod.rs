@@ -224,7 +224,7 @@ enum Verb {
     /// Print the least IAM policy that the deployer can work with
     #[command(after_help = policy::EXAMPLES)]
     Policy(policy::Args),
-    /// Make or delete the role as which GitHub's jobs deploy a stage, without long-lived keys
+    /// Make or delete the role as which GitHub's jobs deploy a stage
     #[command(after_help = ci_role::EXAMPLES)]
     CiRole(ci_role::Args),
     /// Draw what exists and what uses what, as Mermaid

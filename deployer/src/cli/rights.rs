@@ -7,7 +7,10 @@ use crate::engine::{Failures, Plan};
 use crate::resources::{Asked, ask_rights};
 use crate::rights::{Missing, Mode, needs, questions};
 use anyhow::{Error, Result, anyhow};
+use futures_util::FutureExt;
+use futures_util::future::{Either, LocalBoxFuture, Shared, select};
 use std::fmt;
+use std::pin::pin;
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Check {
@@ -16,8 +19,8 @@ pub struct Check {
     no_rights_check: bool,
 }
 
-/// What IAM said, for when it is known what has to be done.
-pub struct Rights(Asked);
+/// What IAM says, for when it is known what has to be done. Nobody waits for it before.
+pub struct Rights<'a>(Shared<LocalBoxFuture<'a, Asked>>);
 
 /// Rights that a run would miss on its way.
 #[derive(Debug)]
@@ -52,23 +55,34 @@ impl Check {
     ///
     /// # Errors
     /// The read's.
-    pub async fn beside<T>(
+    pub async fn beside<'a, T>(
         self,
         common: &Common,
-        aws: &Aws,
+        aws: &'a Aws,
         mode: Mode,
         read: impl Future<Output = Result<T>>,
-    ) -> Result<(T, Rights)> {
-        if self.no_rights_check {
-            return Ok((read.await?, Rights(Asked::Root)));
-        }
+    ) -> Result<(T, Rights<'a>)> {
         let questions = questions(&aws.env, common.functions(), mode);
-        match tokio::join!(read, ask_rights(aws, &questions)) {
-            (Ok(read), asked) => Ok((read, Rights(asked))),
-            (Err(error), Asked::Told(missing)) if !missing.is_empty() && is_denied(&error) => {
-                Err(error.context(Lacking { who: aws.caller.clone(), missing }))
+        let ask = async move {
+            match self.no_rights_check {
+                true => Asked::Unasked,
+                false => ask_rights(aws, &questions).await,
             }
-            (Err(error), _) => Err(error),
+        };
+        let asked = ask.boxed_local().shared();
+        let read = match select(pin!(read), asked.clone()).await {
+            Either::Left((read, _)) => read,
+            Either::Right((_, read)) => read.await,
+        };
+        match read {
+            Ok(read) => Ok((read, Rights(asked))),
+            Err(error) if is_denied(&error) => match asked.await {
+                Asked::Told(missing) if !missing.is_empty() => {
+                    Err(error.context(Lacking { who: aws.caller.clone(), missing }))
+                }
+                _ => Err(error),
+            },
+            Err(error) => Err(error),
         }
     }
 }
@@ -84,15 +98,18 @@ fn is_denied(error: &Error) -> bool {
     }
 }
 
-impl Rights {
+impl Rights<'_> {
     /// Whether all is there that this plan needs; or says that nobody knows.
     ///
     /// # Errors
     /// [`Lacking`], with everything that is missing.
-    pub fn check(&self, common: &Common, aws: &Aws, plan: &Plan) -> Result<()> {
+    pub async fn check(&self, common: &Common, aws: &Aws, plan: &Plan) -> Result<()> {
         let needs = needs(plan);
-        match &self.0 {
-            Asked::Root => Ok(()),
+        if needs.is_empty() {
+            return Ok(());
+        }
+        match self.0.clone().await {
+            Asked::Unasked => Ok(()),
             Asked::Untold(why) => {
                 if !common.quiet {
                     let text = format!("rights were not looked at beforehand: {why}");
@@ -101,8 +118,8 @@ impl Rights {
                 Ok(())
             }
             Asked::Told(missing) => {
-                let needed = |missing: &&Missing| missing.is_needed(&needs);
-                let missing: Vec<_> = missing.iter().filter(needed).cloned().collect();
+                let needed = |missing: &Missing| missing.is_needed(&needs);
+                let missing: Vec<_> = missing.into_iter().filter(needed).collect();
                 match missing.is_empty() {
                     true => Ok(()),
                     false => Err(anyhow!(Lacking { who: aws.caller.clone(), missing })),

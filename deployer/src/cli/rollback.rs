@@ -43,9 +43,9 @@ pub struct Args {
     #[command(flatten)]
     leave: Leave,
     #[command(flatten)]
-    check: Check,
-    #[command(flatten)]
     patience: Patience,
+    #[command(flatten)]
+    check: Check,
 }
 
 /// What is there, and where to go.
@@ -80,7 +80,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         let when = releases::utc(to.time);
         say(format!("back to release {number}: {version} {git_sha}, of {when}; {summary}"));
     }
-    rights.check(common, &aws, plan).context(Preflight)?;
+    rights.check(common, &aws, plan).await.context(Preflight)?;
     let asked = Instant::now();
     if !args.leave.to(plan, aws.stop()).await? {
         return Ok(Exit::Preflight);

@@ -16,12 +16,12 @@ use futures_util::future::{join_all, try_join_all};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What came of asking.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Asked {
     /// All that is missing; nothing, if nothing is.
     Told(Vec<Missing>),
-    /// The account's root, to whom nothing in it is denied.
-    Root,
+    /// Nobody's business: the account's root, to whom nothing in it is denied, or who insists.
+    Unasked,
     /// IAM wasn't asked, or didn't answer; why.
     Untold(String),
 }
@@ -31,7 +31,7 @@ type Answers = BTreeMap<(String, String), Answer>;
 /// Asks IAM whether these credentials have the rights. Never fails: a run doesn't depend on it.
 pub async fn ask_rights(cx: &Aws, questions: &[Question]) -> Asked {
     let principal = match principal(cx).await {
-        Principal::Root => return Asked::Root,
+        Principal::Root => return Asked::Unasked,
         Principal::Unknown(why) => return Asked::Untold(why),
         Principal::Known(arn) => arn,
     };

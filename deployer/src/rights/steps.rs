@@ -60,6 +60,7 @@ fn operations(kind: &str, action: Action) -> &'static [&'static str] {
         ("stage", Create) => &[
             "apigateway:CreateDeployment",
             "apigateway:CreateStage",
+            "apigateway:UpdateStage",
             "lambda:InvokeFunction",
             "lambda:UpdateAlias",
         ],

@@ -244,7 +244,7 @@ async fn a_permissions_boundary_is_told_from_a_policy() {
 /// Of the operations that a run sends, each is among what its plan is said to need.
 #[tokio::test]
 async fn a_plan_needs_what_its_run_asks_for() {
-    use deployer::rights::{TABLE, needs};
+    use deployer::rights::{On, TABLE, needs};
     let user = User::new().await;
     let sent = |plan: &str, line: &str| {
         let plan = user.run_as_root(plan).json();
@@ -255,9 +255,11 @@ async fn a_plan_needs_what_its_run_asks_for() {
         let writes: Vec<_> = rows.filter(|row| crate::world::is_write(row.name)).collect();
         assert!(writes.len() > 5, "{}", ran.err);
         for row in writes {
-            // Of a role, whichever's it is.
-            let any = row.needs.iter().any(|need| needs.contains(need));
-            assert!(any || row.needs.is_empty(), "{} is not among {needs:?}", row.name);
+            for (action, on) in row.needs {
+                // Without a boundary they are roles like others.
+                let on = if *on == On::BoundedRoles { On::Roles } else { *on };
+                assert!(needs.contains(&(*action, on)), "{} is not among {needs:?}", row.name);
+            }
         }
     };
     sent("plan --json", "deploy --yes");
