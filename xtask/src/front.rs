@@ -30,7 +30,7 @@ const fn verb(name: &'static str, about: &'static str, packages: bool, cloud: bo
 }
 
 /// In the order in which they are used. The deployer documents them; `cargo xtask VERB --help` is its help.
-pub const VERBS: [Verb; 17] = [
+pub const VERBS: [Verb; 18] = [
     verb("plan", "Show what deploy would change", true, true),
     verb("diff", "The same as plan", true, true),
     verb("deploy", "Package, show the plan, and carry it out", true, true),
@@ -46,6 +46,7 @@ pub const VERBS: [Verb; 17] = [
     verb("key", "Show the API key", false, true),
     verb("destroy", "Delete a stage and everything that belongs to it", false, true),
     verb("policy", "Print the least IAM policy that the deployer can work with", false, true),
+    verb("doctor", "Say what a deploy would lack", false, false),
     verb("graph", "Draw the stack", false, false),
     verb("completions", "Print the deployer's shell completions", false, false),
 ];
@@ -80,13 +81,18 @@ pub fn become_deployer(verb: &Verb, arguments: &[OsString]) -> Result<Infallible
         || arguments.iter().any(|a| a.as_encoded_bytes().starts_with(b"--packages="));
 
     let local = verb.cloud && flag("--local") && !help;
+    // Who looks at it starts nothing.
+    let only_look = verb.name == "doctor" && flag("--local") && !help;
     let options = (verb.packages && !help && !own_packages).then(|| options(local));
 
     // All three at once: on a new checkout each takes its minute, and none needs the others.
     let (deployer, packaged, endpoint) = thread::scope(|scope| {
         let packaging =
             scope.spawn(|| options.as_ref().map(|options| package::package(options, false)));
-        let starting = scope.spawn(|| local.then(local::ensure_up));
+        let starting = scope.spawn(|| match only_look {
+            true => local::running().transpose(),
+            false => local.then(local::ensure_up),
+        });
         (compile::deployer(), packaging.join(), starting.join())
     });
     let ended = |_| anyhow!("preparing for {}: a thread of xtask panicked, see above", verb.name);

@@ -5,6 +5,7 @@
 mod advice;
 mod deploy;
 mod destroy;
+mod doctor;
 mod explain;
 mod graph;
 mod invoke;
@@ -222,6 +223,9 @@ enum Verb {
     /// Print the least IAM policy that the deployer can work with
     #[command(after_help = policy::EXAMPLES)]
     Policy(policy::Args),
+    /// Look at everything that a deploy needs, and say what is missing
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor,
     /// Draw what exists and what uses what, as Mermaid
     Graph,
     /// Print completions for a shell
@@ -248,6 +252,7 @@ impl Verb {
             Self::Outputs => "outputs",
             Self::Policy(_) => "policy",
             Self::Key(verb) => verb.name(),
+            Self::Doctor => "doctor",
             Self::Graph => "graph",
             Self::Completions { .. } => "completions",
         }
@@ -284,6 +289,7 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         Verb::Outputs => outputs::run(common).await,
         Verb::Policy(args) => policy::run(common, args).await,
         Verb::Key(verb) => key::run(common, verb).await,
+        Verb::Doctor => doctor::run(common).await,
         Verb::Graph => graph::run(common),
         Verb::Completions { shell } => {
             let mut script = Vec::new();

@@ -24,6 +24,7 @@ mod prune;
 mod pulse;
 mod rest_api;
 mod role;
+pub mod room;
 mod stage;
 mod usage_plan;
 mod versions;

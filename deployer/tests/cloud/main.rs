@@ -17,6 +17,7 @@ mod wire;
 mod world;
 
 mod destroy;
+mod doctor;
 mod drift;
 mod faults;
 mod foreign;
