@@ -23,6 +23,8 @@ _attached = ContextVar("the managed policy that the request attaches", default=N
 
 @around(iam_actions, "_lambda_action")
 def lambda_action(find, method, path):
+    if path.rstrip("/").endswith("/account-settings"):
+        return "GetAccountSettings"
     if re.search(r"/functions/[^/]+/aliases/.", path):
         return {"GET": "GetAlias", "PUT": "UpdateAlias", "DELETE": "DeleteAlias"}.get(method)
     return find(method, path)
