@@ -11,7 +11,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help local package plan deploy destroy smoke-test rollback releases verify status logs outputs \
-	graph test faults lint fmt clean tf-backend init ssm-put
+	doctor graph test faults lint fmt clean tf-backend init ssm-put
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ logs: ## what was logged, merged (ARGS="-f --errors")
 
 outputs: ## URL and names
 	cargo xtask outputs $(ARGS)
+
+doctor: ## what a deploy would lack, with the remedy
+	cargo xtask doctor $(ARGS)
 
 graph: ## the stack as a Mermaid diagram
 	@cargo xtask graph

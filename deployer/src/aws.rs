@@ -20,7 +20,7 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -31,7 +31,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub use crate::failure::{Failure, Missing, Secrets};
 
@@ -248,6 +248,12 @@ fn is_on_this_machine(endpoint: &str) -> bool {
     ["127.0.0.1", "localhost", "[::1]"].iter().any(|own| {
         host.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
     })
+}
+
+/// When the credentials end, where they do: those of SSO, and of roles.
+pub async fn expiry(access: &Access) -> Option<SystemTime> {
+    let config = load(access, &access.http.clone().unwrap_or_else(http::connector)).await;
+    config.credentials_provider()?.provide_credentials().await.ok()?.expiry()
 }
 
 /// Its future is large, as the SDK's are, and so is boxed by its callers: they are nested deeply.

@@ -41,16 +41,19 @@ pub fn connector() -> SharedHttpConnector {
 #[derive(Clone, Debug)]
 pub struct Clock {
     own: SharedTimeSource,
-    /// Seconds that our clock lacks.
+    /// Seconds that our clock lacks; [`UNHEARD`] before the first answer.
     behind: Arc<AtomicI64>,
 }
+
+/// Nobody has told the time yet.
+const UNHEARD: i64 = i64::MIN;
 
 /// AWS refuses signatures that are five minutes off; by then a run should not have begun.
 const FARTHEST: i64 = 240;
 
 impl Clock {
     pub fn new(own: SharedTimeSource) -> Self {
-        Self { own, behind: Arc::default() }
+        Self { own, behind: Arc::new(AtomicI64::new(UNHEARD)) }
     }
 
     /// Seconds since 1970, as AWS counts them.
@@ -60,7 +63,12 @@ impl Clock {
 
     /// Seconds that this machine's clock is behind AWS's; negative when it is ahead.
     pub fn behind(&self) -> i64 {
-        self.behind.load(Ordering::Relaxed)
+        self.heard().unwrap_or(0)
+    }
+
+    /// The same; none as long as no answer has told the time.
+    pub fn heard(&self) -> Option<i64> {
+        Some(self.behind.load(Ordering::Relaxed)).filter(|behind| *behind != UNHEARD)
     }
 
     fn own_now(&self) -> i64 {

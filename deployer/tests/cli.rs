@@ -125,6 +125,7 @@ fn help_of_every_verb() {
         "key show",
         "policy",
         "ci-role",
+        "doctor",
         "key rotate",
         "key list",
         "key revoke",
@@ -339,6 +340,52 @@ fn an_endpoint_that_does_not_answer_is_told() {
         runs.map(|run| run.join().unwrap()).join("\n")
     });
     assert_seen!(seen);
+}
+
+/// A directory with programs that print a line each.
+fn programs(directory: &Path, programs: &[(&str, &str)]) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    fs::create_dir_all(directory).unwrap();
+    for (name, line) in programs {
+        let file = directory.join(name);
+        fs::write(&file, format!("#!/bin/sh\n{line}\n")).unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    directory.to_str().unwrap().to_owned()
+}
+
+/// What the doctor says where there are these programs and no others, and nothing answers.
+fn diagnosis(line: &str, tools: &[(&str, &str)], packages: bool) -> String {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nowhere = format!("http://127.0.0.1:{port}");
+    let mut shell = Shell::new(&[("AWS_ENDPOINT_URL", &nowhere), SOMEBODY[2]]);
+    let path = programs(&shell.home.path().join("bin"), tools);
+    shell.env.push(("PATH".to_owned(), path));
+    if packages {
+        write_packages(&shell.home.path().join("target/lambda"));
+        fs::write(shell.home.path().join("target/lambda/root.zip"), "PK corrupt").unwrap();
+    }
+    let seen = shell.run(line).replace(&nowhere, "http://NOWHERE");
+    // Whoever runs this may have the local cloud running.
+    let own = |line: &str| line.contains("4566");
+    seen.lines().filter(|line| !own(line)).fold(String::new(), |all, line| all + line + "\n")
+}
+
+#[test]
+fn the_doctor_of_a_machine_with_nothing_names_every_remedy() {
+    assert_seen!(diagnosis("doctor", &[], false));
+}
+
+#[test]
+fn the_doctor_sees_what_is_old_or_broken() {
+    let tools = [
+        ("rustc", "echo rustc 1.50.0 || exit 1"),
+        ("cargo", "echo cargo 1.50.0"),
+        ("git", "echo fatal: not a git repository >&2; exit 128"),
+        ("python3", "echo Python 3.9.1"),
+        ("python3.12", "echo Python 3.12.1; exit 1"),
+    ];
+    assert_seen!(diagnosis("doctor --local", &tools, true));
 }
 
 #[test]

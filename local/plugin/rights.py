@@ -24,6 +24,8 @@ _keys = ContextVar("condition keys of IAM's own that the request carries", defau
 
 @around(iam_actions, "_lambda_action")
 def lambda_action(find, method, path):
+    if path.rstrip("/").endswith("/account-settings"):
+        return "GetAccountSettings"
     if re.search(r"/functions/[^/]+/aliases/.", path):
         return {"GET": "GetAlias", "PUT": "UpdateAlias", "DELETE": "DeleteAlias"}.get(method)
     return find(method, path)

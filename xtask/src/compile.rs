@@ -1,6 +1,6 @@
 //! Compiles with cargo: the functions, so that the same sources give the same bytes wherever they lie; and the deployer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -13,12 +13,21 @@ use serde::Deserialize;
 use crate::target::Target;
 use crate::workspace::{cargo, root};
 
-/// Compiles every function for `target`, or the one named `only`; gives the binaries by name.
+/// What cargo has built, whether or not it had to.
+pub struct Built {
+    /// By name.
+    pub programs: BTreeMap<String, PathBuf>,
+    /// The ids of the packages whose libraries are in the programs: not what ran while they were compiled, as
+    /// macros and build scripts do.
+    pub crates: BTreeSet<String>,
+}
+
+/// Compiles every function for `target`, or the one named `only`.
 ///
 /// # Errors
 ///
 /// If one does not compile (the compiler has told why), or there is none of that name.
-pub fn functions(target: &Target, only: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
+pub fn functions(target: &Target, only: Option<&str>) -> Result<Built> {
     let mut command = cargo("build");
     command.args(["--profile", "lambda", "--package", "functions", "--target", target.triple]);
     match only {
@@ -26,7 +35,7 @@ pub fn functions(target: &Target, only: Option<&str>) -> Result<BTreeMap<String,
         None => command.arg("--bins"),
     };
     fix_environment(&mut command, target);
-    executables(command, "the functions")
+    built(command, target.triple, "the functions")
 }
 
 /// Compiles the deployer, and gives its path.
@@ -40,7 +49,8 @@ pub fn functions(target: &Target, only: Option<&str>) -> Result<BTreeMap<String,
 pub fn deployer() -> Result<PathBuf> {
     let mut command = cargo("build");
     command.args(["--workspace", "--bin", "deployer"]);
-    executables(command, "the deployer")?
+    built(command, "", "the deployer")?
+        .programs
         .remove("deployer")
         .context("building the deployer: cargo named no program")
 }
@@ -99,7 +109,9 @@ fn remapped_paths() -> Vec<OsString> {
 /// The part that we need of what `cargo build --message-format=json` tells of each thing it has built.
 #[derive(Deserialize)]
 struct Message {
-    target: Option<BuildTarget>,
+    package_id: String,
+    target: BuildTarget,
+    filenames: Vec<PathBuf>,
     executable: Option<PathBuf>,
 }
 
@@ -109,7 +121,8 @@ struct BuildTarget {
     kind: Vec<String>,
 }
 
-fn executables(mut command: Command, what: &str) -> Result<BTreeMap<String, PathBuf>> {
+/// What is built for a target lies in a directory of its name; what is built for this machine does not.
+fn built(mut command: Command, triple: &str, what: &str) -> Result<Built> {
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     let output =
         command.output().with_context(|| format!("building {what}: cargo cannot be run"))?;
@@ -119,10 +132,21 @@ fn executables(mut command: Command, what: &str) -> Result<BTreeMap<String, Path
     let messages = output
         .stdout
         .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice(line).ok());
-    let programs =
-        messages.filter_map(|message: Message| Some((message.target?.name, message.executable?)));
-    Ok(programs.collect())
+        .filter_map(|line| serde_json::from_slice::<Message>(line).ok());
+    let mut built = Built { programs: BTreeMap::new(), crates: BTreeSet::new() };
+    for Message { package_id, target, filenames, executable } in messages {
+        let inside = |file: &PathBuf| file.components().any(|part| part.as_os_str() == triple);
+        match executable {
+            Some(executable) => drop(built.programs.insert(target.name, executable)),
+            None if target.kind.iter().any(|kind| kind.ends_with("lib"))
+                && filenames.iter().any(inside) =>
+            {
+                built.crates.insert(package_id);
+            }
+            None => {}
+        }
+    }
+    Ok(built)
 }
 
 /// `name`, if it is a function's.

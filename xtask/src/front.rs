@@ -30,7 +30,7 @@ const fn verb(name: &'static str, about: &'static str, packages: bool, cloud: bo
 }
 
 /// In the order in which they are used. The deployer documents them; `cargo xtask VERB --help` is its help.
-pub const VERBS: [Verb; 18] = [
+pub const VERBS: [Verb; 19] = [
     verb("plan", "Show what deploy would change", true, true),
     verb("diff", "The same as plan", true, true),
     verb("deploy", "Package, show the plan, and carry it out", true, true),
@@ -47,6 +47,7 @@ pub const VERBS: [Verb; 18] = [
     verb("destroy", "Delete a stage and everything that belongs to it", false, true),
     verb("policy", "Print the least IAM policy that the deployer can work with", false, true),
     verb("ci-role", "Make or delete the role as which GitHub's jobs deploy", false, true),
+    verb("doctor", "Say what a deploy would lack", false, false),
     verb("graph", "Draw the stack", false, false),
     verb("completions", "Print the deployer's shell completions", false, false),
 ];
@@ -81,13 +82,18 @@ pub fn become_deployer(verb: &Verb, arguments: &[OsString]) -> Result<Infallible
         || arguments.iter().any(|a| a.as_encoded_bytes().starts_with(b"--packages="));
 
     let local = verb.cloud && flag("--local") && !help;
+    // Who looks at it starts nothing.
+    let only_look = verb.name == "doctor" && flag("--local") && !help;
     let options = (verb.packages && !help && !own_packages).then(|| options(local));
 
     // All three at once: on a new checkout each takes its minute, and none needs the others.
     let (deployer, packaged, endpoint) = thread::scope(|scope| {
         let packaging =
             scope.spawn(|| options.as_ref().map(|options| package::package(options, false)));
-        let starting = scope.spawn(|| local.then(local::ensure_up));
+        let starting = scope.spawn(|| match only_look {
+            true => local::running().transpose(),
+            false => local.then(local::ensure_up),
+        });
         (compile::deployer(), packaging.join(), starting.join())
     });
     let ended = |_| anyhow!("preparing for {}: a thread of xtask panicked, see above", verb.name);

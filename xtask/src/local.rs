@@ -82,6 +82,11 @@ pub fn ensure_up() -> Result<String> {
     }
 }
 
+/// The endpoint URL of the local cloud, if it runs.
+pub fn running() -> Result<Option<String>> {
+    Ok(Home::of_workspace().running()?.map(|cloud| cloud.url()))
+}
+
 fn up(home: &Home, port: Option<u16>) -> Result<Cloud> {
     let _turn = home.take_turn()?;
     if let Some(cloud) = home.running()? {

@@ -4,7 +4,7 @@
 //!
 //! | file | what it knows |
 //! |---|---|
-//! | `package` | the steps from sources to zips; `compile`, `elf`, `archive`, `manifest`, `git` and `target` are one each |
+//! | `package` | the steps from sources to zips; `compile`, `elf`, `archive`, `manifest`, `sbom`, `git` and `target` are one each |
 //! | `local` | the local cloud |
 //! | `faults` | the fault suite and its table |
 //! | `front` | the deployer's verbs, and what each needs beforehand |
@@ -18,6 +18,7 @@ mod git;
 mod local;
 mod manifest;
 mod package;
+mod sbom;
 mod target;
 mod workspace;
 

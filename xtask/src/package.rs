@@ -1,4 +1,4 @@
-//! `cargo xtask package`: compiles the functions, checks them, zips them, and writes the manifest.
+//! `cargo xtask package`: compiles the functions, checks them, zips them, and writes manifest and bills of materials.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::manifest::{Manifest, Package};
 use crate::target::{Arch, Target};
 use crate::workspace::{packages, root, say, write_atomically};
-use crate::{archive, compile, elf, git};
+use crate::{archive, compile, elf, git, sbom};
 
 /// Compile, check and zip the functions for Lambda.
 #[derive(Debug, clap::Args)]
@@ -48,16 +48,17 @@ pub fn package(options: &Options, thorough: bool) -> Result<()> {
     }
 
     let target = Target::installed(options.arch)?;
-    let binaries = compile::functions(&target, options.only.as_deref())?;
+    let compile::Built { programs, crates } = compile::functions(&target, options.only.as_deref())?;
     let previous = previous.filter(|previous| previous.arch == options.arch);
     let make = |(name, binary): (&String, &PathBuf)| {
         let old = previous.as_ref().and_then(|previous| previous.package(name));
         make(name, binary, options.arch, old, &directory)
             .with_context(|| format!("packaging {name} for {}", options.arch))
     };
-    let made = binaries.iter().map(make).collect::<Result<Vec<Made>>>()?;
+    let made = programs.iter().map(make).collect::<Result<Vec<Made>>>()?;
 
     fs::create_dir_all(&directory).with_context(|| format!("creating {}", directory.display()))?;
+    let mut packages = Vec::new();
     for Made { package, zip } in made {
         if let Some(zip) = &zip {
             write_atomically(&directory.join(&package.file), zip)?;
@@ -65,8 +66,10 @@ pub fn package(options: &Options, thorough: bool) -> Result<()> {
         if thorough || zip.is_some() {
             say(line(&package, options.arch, zip.is_none()));
         }
-        manifest.packages.push(package);
+        packages.push(package);
     }
+    sbom::write(&packages, &crates, target.triple, &directory)?;
+    manifest.packages.extend(packages);
     manifest.packages.sort_by(|a, b| a.name.cmp(&b.name));
     manifest.write(&directory)?;
 

@@ -59,14 +59,24 @@ fn packages_are_reproducible_described_and_reused() {
     let first = contents(&out);
     assert_eq!(
         first.keys().collect::<Vec<_>>(),
-        ["health.zip", "manifest.json", "metadata.zip", "root.zip"]
+        [
+            "health.cdx.json",
+            "health.zip",
+            "manifest.json",
+            "metadata.cdx.json",
+            "metadata.zip",
+            "root.cdx.json",
+            "root.zip"
+        ]
     );
     described(&first);
+    billed(&first);
 
     let said = succeed(package(&out, &[]));
     assert_eq!(said.matches("unchanged").count(), 3, "{said}");
 
     fs::write(out.join("root.zip"), "damaged").unwrap();
+    fs::write(out.join("root.cdx.json"), "{}").unwrap();
     let said = succeed(package(&out, &["--only", "root"]));
     assert!(
         said.starts_with("root ") && !said.contains("unchanged") && !said.contains("health"),
@@ -104,6 +114,42 @@ fn described(files: &BTreeMap<String, Vec<u8>>) {
         let zip = &files[package["file"].as_str().unwrap()];
         assert_eq!(package["zip_bytes"], zip.len());
         assert!(zip.len() < 1_000_000, "a function has grown to {} bytes", zip.len());
+    }
+}
+
+/// Each zip has its bill: the crates that are in it, and none that only helped to build, test or deploy it.
+fn billed(files: &BTreeMap<String, Vec<u8>>) {
+    let manifest: Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    for package in manifest["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        let bill: Value = serde_json::from_slice(&files[&format!("{name}.cdx.json")]).unwrap();
+        assert_eq!(
+            (&bill["bomFormat"], &bill["specVersion"]),
+            (&"CycloneDX".into(), &"1.5".into())
+        );
+        let subject = &bill["metadata"]["component"];
+        assert_eq!(
+            (&subject["name"], &subject["hashes"][0]["content"]),
+            (&name.into(), &package["sha256"])
+        );
+        assert!(bill["serialNumber"].is_null() && bill["metadata"]["timestamp"].is_null());
+
+        let components = bill["components"].as_array().unwrap();
+        let names: Vec<_> = components.iter().map(|c| c["name"].as_str().unwrap()).collect();
+        for inside in ["lambda_http", "lambda_runtime", "serde", "serde_json", "tokio", "hyper"] {
+            assert!(names.contains(&inside), "{inside} is not in {names:?}");
+        }
+        for outside in ["serde_derive", "tokio-macros", "syn", "proptest", "clap", "functions"] {
+            assert!(!names.contains(&outside), "{outside} is in no binary");
+        }
+        for component in components {
+            let (name, version) = (&component["name"], &component["version"]);
+            let purl =
+                format!("pkg:cargo/{}@{}", name.as_str().unwrap(), version.as_str().unwrap());
+            assert_eq!(component["purl"], purl);
+            assert_eq!(component["hashes"][0]["content"].as_str().unwrap().len(), 64, "{name}");
+            assert!(component["licenses"][0]["expression"].is_string(), "{name}");
+        }
     }
 }
 

@@ -145,7 +145,7 @@ fn is_marker(cause: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// The likely cause and the next step, where they are known.
-fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (String, String) {
+pub fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (String, String) {
     let owned = |cause: &str, next: &str| (cause.to_owned(), next.to_owned());
     if error.is::<NobodyToAsk>() {
         return owned("", "add --yes if you mean it, or run it in a terminal");

@@ -6,6 +6,7 @@ mod advice;
 mod ci_role;
 mod deploy;
 mod destroy;
+mod doctor;
 mod explain;
 mod graph;
 mod invoke;
@@ -227,6 +228,9 @@ enum Verb {
     /// Make or delete the role as which GitHub's jobs deploy a stage
     #[command(after_help = ci_role::EXAMPLES)]
     CiRole(ci_role::Args),
+    /// Look at everything that a deploy needs, and say what is missing
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor,
     /// Draw what exists and what uses what, as Mermaid
     Graph,
     /// Print completions for a shell
@@ -254,6 +258,7 @@ impl Verb {
             Self::Policy(_) => "policy",
             Self::CiRole(_) => "ci-role",
             Self::Key(verb) => verb.name(),
+            Self::Doctor => "doctor",
             Self::Graph => "graph",
             Self::Completions { .. } => "completions",
         }
@@ -291,6 +296,7 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         Verb::Policy(args) => policy::run(common, args).await,
         Verb::CiRole(args) => ci_role::run(common, args).await,
         Verb::Key(verb) => key::run(common, verb).await,
+        Verb::Doctor => doctor::run(common).await,
         Verb::Graph => graph::run(common),
         Verb::Completions { shell } => {
             let mut script = Vec::new();

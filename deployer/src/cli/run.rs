@@ -19,15 +19,20 @@ use std::time::Duration;
 
 static KINDS: LazyLock<Vec<crate::engine::Kind<Aws>>> = LazyLock::new(kinds);
 
-/// Connects, and says where to: the first line of every run.
-pub async fn connect(common: &Common) -> Result<Aws> {
-    let access = Access {
+/// The way to AWS that the arguments ask for.
+pub fn access(common: &Common) -> Access {
+    Access {
         region: common.region.clone(),
         profile: common.profile.clone(),
         local: common.access.local.clone().or_else(|| common.local.then(Local::default)),
         trace: (common.verbose >= 2).then_some(trace),
         ..common.access.clone()
-    };
+    }
+}
+
+/// Connects, and says where to: the first line of every run.
+pub async fn connect(common: &Common) -> Result<Aws> {
+    let access = access(common);
     let connecting = Aws::connect(&access, APP, &common.stage);
     let aws = connecting.await.context(Preflight)?;
     aws.env.check(common.functions()).context(Preflight)?;

@@ -27,6 +27,7 @@ mod prune;
 mod pulse;
 mod rest_api;
 mod role;
+pub mod room;
 mod simulation;
 mod stage;
 mod usage_plan;

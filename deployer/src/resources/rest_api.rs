@@ -217,6 +217,11 @@ async fn read_list(cx: &Aws) -> Result<Vec<Api>> {
     }
 }
 
+/// How many regional ones there are in the region, whoever's.
+pub(super) async fn count_regional(cx: &Aws) -> Result<usize> {
+    Ok(list(cx).await?.iter().filter(|api| api.endpoint == "REGIONAL").count())
+}
+
 async fn find(cx: &Aws, name: &str) -> Result<Found> {
     let mut named = list(cx).await?;
     named.retain(|api| api.name == name);

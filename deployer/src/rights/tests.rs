@@ -115,7 +115,7 @@ fn the_policy_of_a_deploy() {
 }
 
 #[test]
-fn nothing_but_lists_and_metrics_is_allowed_on_everything() {
+fn nothing_but_lists_metrics_and_quotas_is_allowed_on_everything() {
     for mode in MODES {
         for statement in policy(&env("dev"), mode)["Statement"].as_array().unwrap() {
             let Some(["*"]) = strings(&statement["Resource"]).as_deref() else { continue };
@@ -123,7 +123,9 @@ fn nothing_but_lists_and_metrics_is_allowed_on_everything() {
             let reads = [
                 "cloudwatch:DescribeAlarms",
                 "cloudwatch:GetMetricData",
+                "iam:GetAccountSummary",
                 "iam:ListRoles",
+                "lambda:GetAccountSettings",
                 "lambda:ListFunctions",
                 "logs:DescribeLogGroups",
             ];

@@ -19,6 +19,7 @@ mod world;
 
 mod ci_role;
 mod destroy;
+mod doctor;
 mod drift;
 mod faults;
 mod foreign;

@@ -96,6 +96,7 @@ async fn connect(access_key: &str, secret_key: &str) -> Aws {
 async fn each_policy_is_enough_for_what_it_is_for() {
     let user = User::new().await;
     user.run("deploy --yes").ends(6).says("lack the right");
+    user.run("doctor").says("unknown: these credentials lack the right lambda:GetAccountSettings");
 
     user.may(&user.policy("deploy")).await;
     user.run("deploy --yes").ends(0).says("10 of 10 passed");
@@ -108,6 +109,8 @@ async fn each_policy_is_enough_for_what_it_is_for() {
     for line in ["plan", "status", "releases", "outputs", "smoke-test", "key show"] {
         user.run(line).ends(0);
     }
+    let doctor = user.run("doctor").says("1 of 600");
+    assert!(!doctor.out.contains("unknown"), "{doctor:?}");
 
     user.may(&user.policy("destroy")).await;
     user.run("destroy --yes").ends(0).says("remaining 0");

@@ -1,15 +1,16 @@
 //! Whatever comes from outside, AWS's answers included, ends in a plan or in an error with words.
 
 use super::*;
-use crate::world::{ACCOUNT, REGION};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use deployer::lease;
+use deployer::release::is_plain;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,6 +41,53 @@ fn edit() -> impl Strategy<Value = Edit> {
         (select(words), any::<Index>(), others.clone()).prop_map(|(w, at, o)| Edit::Word(w, at, o)),
         others.prop_map(Edit::All),
     ]
+}
+
+/// What somebody may have written where a short word is expected. Proptest's own texts have no control
+/// characters, which terminals obey.
+fn word() -> impl Strategy<Value = String> {
+    let any = prop::collection::vec(any::<char>(), 0..200);
+    prop_oneof![
+        2 => Just("0123456789a".to_owned()),
+        1 => any.prop_map(|chars| chars.into_iter().collect()),
+        1 => Just("\u{1b}[2J\u{7}".to_owned()),
+    ]
+}
+
+/// A file as it was written, or garbled, or something else altogether.
+fn garbled(json: impl Strategy<Value = Value>) -> impl Strategy<Value = Vec<u8>> {
+    let edited = (json, prop::collection::vec(edit(), 0..2)).prop_map(|(json, edits)| {
+        edits.iter().fold(json.to_string().into_bytes(), |text, edit| edit.apply(&text))
+    });
+    prop_oneof![4 => edited, 1 => any::<Vec<u8>>()]
+}
+
+/// The package that the manifests below tell of.
+const ZIP: &str = "PK, a zip";
+
+fn manifest() -> impl Strategy<Value = Value> {
+    (word(), word()).prop_map(|(version, git_sha)| {
+        let hash = Sha256::digest(ZIP);
+        let package = serde_json::json!({
+            "name": "root", "file": "root.zip", "zip_bytes": 9, "binary_bytes": 0,
+            "sha256": format!("{hash:x}"), "code_sha256": STANDARD.encode(hash), "binary_sha256": "0",
+        });
+        serde_json::json!({
+            "format_version": 1, "version": version, "git_sha": git_sha, "arch": "x86_64",
+            "packages": [package],
+        })
+    })
+}
+
+fn record() -> impl Strategy<Value = Value> {
+    let texts = (word(), word(), word());
+    (texts, any::<(bool, bool, i64, u64)>()).prop_map(|(texts, (held, unlisted, since, beats))| {
+        let (holder, doing, git_sha) = texts;
+        serde_json::json!({
+            "format_version": 1, "nonce": "a-nonce", "held": held, "holder": holder, "doing": doing,
+            "git_sha": git_sha, "since": since, "beats": beats, "unlisted": unlisted,
+        })
+    })
 }
 
 impl Edit {
@@ -102,23 +150,44 @@ async fn plan_of_garbled(
     edit: Edit,
     status: Option<u16>,
 ) -> anyhow::Result<()> {
-    let local = Local {
-        endpoint: "http://aws.invalid".to_owned(),
-        access_key: "test".to_owned(),
-        secret_key: "test".to_owned(),
-    };
     let (aws, left) = (wire::client(world.clone()), AtomicUsize::new(nth));
-    let access = Access {
-        region: Some(REGION.to_owned()),
-        local: Some(local),
-        http: Some(SharedHttpConnector::new(Garbled { aws, left, edit, status })),
-        ..Access::default()
-    };
-    let (aws, kinds) = (Aws::connect(&access, APP, "dev").await?, kinds());
+    let garbled = SharedHttpConnector::new(Garbled { aws, left, edit, status });
+    let (aws, kinds) = (connect_by(garbled).await?, kinds());
     let graph = stack(&aws.env, &world::release(), ENDPOINTS).graph;
     let survey = graph.survey(&aws, &kinds, &Stop::default(), Arc::new(Silent)).await?;
     text(&survey.plan(BTreeMap::new()));
     Ok(())
+}
+
+/// A staging bucket in which somebody has written a lease.
+#[derive(Debug)]
+struct Leased {
+    aws: SharedHttpConnector,
+    lease: Vec<u8>,
+    modified: String,
+}
+
+impl HttpConnector for Leased {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if !request.uri().contains(lease::KEY) {
+            return self.aws.call(request);
+        }
+        let body = SdkBody::from(self.lease.clone());
+        let mut answer = HttpResponse::new(StatusCode::try_from(200).unwrap(), body);
+        answer.headers_mut().insert("etag", "\"an-etag\"");
+        answer.headers_mut().insert("last-modified", self.modified.clone());
+        HttpConnectorFuture::ready(Ok(answer))
+    }
+}
+
+/// Who has the stage, in the words of a run that finds this lease.
+async fn holder(lease: Vec<u8>, modified: String) -> anyhow::Result<Option<String>> {
+    let aws = wire::client(DEPLOYED.clone());
+    let aws = connect_by(SharedHttpConnector::new(Leased { aws, lease, modified })).await?;
+    let seen = lease::look(&aws).await?;
+    let _ = seen.lag(&aws);
+    assert_eq!(seen.is_held(), seen.holder(&aws).is_some());
+    Ok(seen.holder(&aws))
 }
 
 fn paused<T>(work: impl Future<Output = T>) -> T {
@@ -165,19 +234,34 @@ proptest! {
     }
 
     #[test]
-    fn a_garbled_manifest_is_an_error_or_a_release(edit in edit()) {
-        let zip = |name: &str| serde_json::json!({
-            "name": name, "file": format!("{name}.zip"), "zip_bytes": 0, "binary_bytes": 0,
-            "sha256": "0", "code_sha256": ACCOUNT, "binary_sha256": "0",
-        });
-        let manifest = serde_json::json!({
-            "format_version": 1, "version": "1.0.0", "git_sha": "0123456789a", "arch": "x86_64",
-            "packages": [zip("root")],
-        });
+    fn a_garbled_lease_is_free_or_held_in_words(
+        lease in garbled(record()),
+        modified in prop_oneof![
+            4 => Just("Thu, 26 Nov 2026 10:00:00 GMT".to_owned()),
+            1 => any::<String>(),
+        ],
+    ) {
+        match paused(holder(lease, modified)) {
+            Ok(None) => {}
+            Ok(Some(words)) => {
+                assert!(words.starts_with("stage dev is held by "), "{words}");
+                assert!(words.len() < 1200 && !words.contains(char::is_control), "{words:?}");
+            }
+            Err(error) => assert!(format!("{error:#}").starts_with("looking who has the stage: ")),
+        }
+    }
+
+    #[test]
+    fn a_garbled_manifest_is_an_error_or_a_release(manifest in garbled(manifest())) {
         let directory = tempfile::tempdir().unwrap();
-        let garbled = edit.apply(manifest.to_string().as_bytes());
-        std::fs::write(directory.path().join("manifest.json"), garbled).unwrap();
-        let error = Release::load(directory.path(), ["root"]).unwrap_err();
-        assert!(!format!("{error:#}").is_empty());
+        std::fs::write(directory.path().join("root.zip"), ZIP).unwrap();
+        std::fs::write(directory.path().join("manifest.json"), manifest).unwrap();
+        match Release::load(directory.path(), ["root"]) {
+            Ok(release) => {
+                assert!([&release.version, &release.git_sha].iter().all(|text| is_plain(text)));
+                assert_eq!(release.package("root").sha256, format!("{:x}", Sha256::digest(ZIP)));
+            }
+            Err(error) => assert!(format!("{error:#}").starts_with("reading the packages: ")),
+        }
     }
 }

@@ -12,6 +12,7 @@ mod whole;
 mod wire;
 mod world;
 
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use deployer::aws::{Access, Aws, Local};
 use deployer::cli::show_plan;
 use deployer::engine::{Action, Plan, Silent, Step, Stop};
@@ -25,18 +26,19 @@ use std::sync::Arc;
 
 /// Connected to a world in memory, whatever this machine's environment says.
 async fn connect(world: &Value) -> Aws {
+    connect_by(wire::client(world.clone())).await.unwrap()
+}
+
+/// The same, by another way to it.
+async fn connect_by(http: SharedHttpConnector) -> anyhow::Result<Aws> {
     let local = Local {
         endpoint: "http://aws.invalid".to_owned(),
         access_key: "test".to_owned(),
         secret_key: "test".to_owned(),
     };
-    let access = Access {
-        region: Some(world::REGION.to_owned()),
-        local: Some(local),
-        http: Some(wire::client(world.clone())),
-        ..Access::default()
-    };
-    Aws::connect(&access, APP, "dev").await.unwrap()
+    let region = Some(world::REGION.to_owned());
+    let access = Access { region, local: Some(local), http: Some(http), ..Access::default() };
+    Aws::connect(&access, APP, "dev").await
 }
 
 /// What must be done for `release` to be what is there.

@@ -120,6 +120,9 @@ fn storage(method: &str, path: &str, query: &str) -> String {
 }
 
 fn lambda(method: &str, path: &str) -> String {
+    if path.contains("/account-settings") {
+        return "GetAccountSettings".to_owned();
+    }
     let words: Vec<&str> = path.trim_matches('/').split('/').skip(2).collect();
     let name = match (method, words.as_slice()) {
         ("POST", []) => "CreateFunction",
