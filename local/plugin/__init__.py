@@ -37,6 +37,7 @@ def application(record):
         api_keys,
         buckets,
         cbor,
+        cold_starts,
         dashboards,
         deployments,
         front,
