@@ -248,6 +248,7 @@ fn function(
         code: code.clone(),
         published: true,
         alias: Some(ALIAS.to_owned()),
+        reserved_concurrency: endpoint.reserved.map(i32::from), // none, unless ENDPOINTS says so
         bucket: link.to(&bucket),
         artifact: link.to(&artifact),
     });

@@ -125,6 +125,11 @@ pub const TABLE: &[Operation] = &[
         ],
     ),
     op("lambda:DeleteFunction", CHANGE, &[("lambda:DeleteFunction", On::Functions)]),
+    op(
+        "lambda:DeleteFunctionConcurrency",
+        MAKE,
+        &[("lambda:DeleteFunctionConcurrency", On::Functions)],
+    ),
     op("lambda:GetAlias", LOOK, &[("lambda:GetAlias", On::Functions)]),
     op("lambda:GetFunction", ALL, &[("lambda:GetFunction", On::Functions)]),
     op("lambda:GetPolicy", LOOK, &[("lambda:GetPolicy", On::Functions)]),
@@ -132,6 +137,7 @@ pub const TABLE: &[Operation] = &[
     op("lambda:ListFunctions", ALL, &[("lambda:ListFunctions", On::All)]),
     op("lambda:ListVersionsByFunction", LOOK, &[("lambda:ListVersionsByFunction", On::Functions)]),
     op("lambda:PublishVersion", MAKE, &[("lambda:PublishVersion", On::Functions)]),
+    op("lambda:PutFunctionConcurrency", MAKE, &[("lambda:PutFunctionConcurrency", On::Functions)]),
     op("lambda:RemovePermission", MAKE, &[("lambda:RemovePermission", On::Functions)]),
     op("lambda:UpdateAlias", MAKE, &[("lambda:UpdateAlias", On::Functions)]),
     op(

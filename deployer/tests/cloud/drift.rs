@@ -47,6 +47,8 @@ async fn set_memory(aws: &Aws, function: &str, megabytes: i32) {
 
 async fn change_functions(aws: &Aws) {
     set_memory(aws, "root", 512).await;
+    let reserve = aws.lambda.put_function_concurrency().function_name(aws.env.function("root"));
+    reserve.reserved_concurrent_executions(7).send().await.unwrap();
 
     // A version of other memory, which the alias serves; what is configured is as wanted.
     let name = aws.env.function("health");

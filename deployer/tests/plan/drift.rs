@@ -99,6 +99,9 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
     }),
     ("function", "environment.DEBUG", |w| configure(w, "Environment.Variables.DEBUG", json!("1"))),
     ("function", "traced", |w| configure(w, "TracingConfig", json!({ "Mode": "PassThrough" }))),
+    ("function", "reserved_concurrency", |w| {
+        health(w)["concurrency"] = json!({ "ReservedConcurrentExecutions": 7 });
+    }),
     ("function", "code", |w| configure(w, "CodeSha256", json!("AAAA"))),
     ("function", "published", |w| health(w)["live"]["Timeout"] = json!(900)),
     ("function", "published", |w| health(w)["live"]["CodeSha256"] = json!("AAAA")),

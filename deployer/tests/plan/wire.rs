@@ -277,7 +277,10 @@ impl Wire {
         let live = query.get("Qualifier").is_some_and(|qualifier| qualifier == "live");
         let found = match words[1..] {
             [] if live => json!({ "Configuration": function["live"] }),
-            [] => json!({ "Configuration": function["latest"], "Tags": function["tags"] }),
+            [] => json!({
+                "Configuration": function["latest"], "Tags": function["tags"],
+                "Concurrency": function["concurrency"],
+            }),
             ["aliases", "live"] => json!({
                 "Name": "live",
                 "FunctionVersion": function.get("served").unwrap_or(&function["live"]["Version"]),

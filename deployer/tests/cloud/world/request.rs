@@ -127,6 +127,8 @@ fn lambda(method: &str, path: &str) -> String {
         ("GET", [_]) => "GetFunction",
         ("DELETE", [_]) => "DeleteFunction",
         ("PUT", [_, "configuration"]) => "UpdateFunctionConfiguration",
+        ("PUT", [_, "concurrency"]) => "PutFunctionConcurrency",
+        ("DELETE", [_, "concurrency"]) => "DeleteFunctionConcurrency",
         ("PUT", [_, "code"]) => "UpdateFunctionCode",
         ("POST", [_, "versions"]) => "PublishVersion",
         ("GET", [_, "versions"]) => "ListVersionsByFunction",
