@@ -13,6 +13,7 @@ mod cold_starts;
 mod concurrency;
 mod config;
 mod dashboard;
+mod encryption;
 mod function;
 mod gateway_account;
 pub mod history;

@@ -172,11 +172,13 @@ pub const TABLE: &[Operation] = &[
     op("s3:GetBucketPolicy", LOOK, &[("s3:GetBucketPolicy", On::Bucket)]),
     op("s3:GetBucketPublicAccessBlock", LOOK, &[("s3:GetBucketPublicAccessBlock", On::Bucket)]),
     op("s3:GetBucketTagging", ALL, &[("s3:GetBucketTagging", On::Bucket)]),
+    op("s3:GetEncryptionConfiguration", LOOK, &[("s3:GetEncryptionConfiguration", On::Bucket)]),
     op("s3:GetObject", ALL, &[("s3:GetObject", On::Objects)]),
     op("s3:ListBucket", ALL, &[("s3:ListBucket", On::Bucket)]),
     op("s3:ListBucketVersions", END, &[("s3:ListBucketVersions", On::Bucket)]),
     op("s3:PutBucketPolicy", MAKE, &[("s3:PutBucketPolicy", On::Bucket)]),
     op("s3:PutBucketPublicAccessBlock", MAKE, &[("s3:PutBucketPublicAccessBlock", On::Bucket)]),
+    op("s3:PutEncryptionConfiguration", MAKE, &[("s3:PutEncryptionConfiguration", On::Bucket)]),
     op("s3:PutObject", CHANGE, &[("s3:PutObject", On::Objects)]),
     op("ssm:DeleteParameter", CHANGE, &[("ssm:DeleteParameter", On::Parameters)]),
     // The key is a SecureString under AWS's own key for SSM, which needs no right in KMS.

@@ -2,6 +2,10 @@
 
 use crate::account::Account;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
+use aws_sdk_s3::types::{
+    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule,
+};
 use aws_sdk_ssm::types::ParameterType;
 use deployer::aws::Aws;
 
@@ -135,6 +139,12 @@ async fn change_bucket(aws: &Aws, artifact: &str) {
     let bucket = aws.env.bucket();
     aws.s3.delete_bucket_policy().bucket(&bucket).send().await.unwrap();
     aws.s3.delete_public_access_block().bucket(&bucket).send().await.unwrap();
+    let by = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::AwsKms);
+    let rule = ServerSideEncryptionRule::builder();
+    let rule = rule.apply_server_side_encryption_by_default(by.build().unwrap()).build();
+    let all = ServerSideEncryptionConfiguration::builder().rules(rule).build().unwrap();
+    let put = aws.s3.put_bucket_encryption().bucket(&bucket);
+    put.server_side_encryption_configuration(all).send().await.unwrap();
     aws.s3.delete_object().bucket(&bucket).key(artifact).send().await.unwrap();
 }
 

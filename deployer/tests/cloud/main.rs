@@ -26,6 +26,7 @@ mod life;
 mod limits;
 mod logs;
 mod operations;
+mod ownership;
 mod release;
 mod returns;
 mod rights;

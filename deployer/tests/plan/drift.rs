@@ -81,6 +81,7 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
     ("role", "attached", |w| role(w)["attached"] = json!(["arn:aws:iam::aws:policy/ReadOnly"])),
     ("bucket", "public_access_blocked", |w| bucket(w)["blocked"]["BlockPublicAcls"] = json!(false)),
     ("bucket", "public_access_blocked", |w| bucket(w)["blocked"] = Value::Null),
+    ("bucket", "encryption", |w| bucket(w)["encryption"] = json!("aws:kms")),
     ("bucket", "policy.Version", |w| bucket(w)["policy"]["Version"] = json!("2008-10-17")),
     ("bucket", "policy.Statement", |w| bucket(w)["policy"]["Statement"] = json!([])),
     ("function", "description", |w| configure(w, "Description", json!("edited by hand"))),

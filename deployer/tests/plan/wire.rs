@@ -254,6 +254,11 @@ impl Wire {
                     (200, format!("<{name}>{fields}</{name}>"))
                 }
             }
+        } else if asked("encryption") {
+            let rule = format!("<SSEAlgorithm>{}</SSEAlgorithm>", bucket["encryption"].as_str()?);
+            let (default, name) =
+                ("ApplyServerSideEncryptionByDefault", "ServerSideEncryptionConfiguration");
+            (200, format!("<{name}><Rule><{default}>{rule}</{default}></Rule></{name}>"))
         } else if asked("policy") {
             match &bucket["policy"] {
                 Value::Null => missing("NoSuchBucketPolicy"),

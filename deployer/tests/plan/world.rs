@@ -120,6 +120,7 @@ pub fn bucket() -> Value {
             "BlockPublicAcls": true, "IgnorePublicAcls": true,
             "BlockPublicPolicy": true, "RestrictPublicBuckets": true,
         },
+        "encryption": "AES256",
         "policy": {
             "Version": "2012-10-17",
             "Statement": [{

@@ -101,6 +101,7 @@ fn storage(method: &str, path: &str, query: &str) -> String {
             ("tagging", "BucketTagging"),
             ("publicAccessBlock", "PublicAccessBlock"),
             ("policy", "BucketPolicy"),
+            ("encryption", "BucketEncryption"),
             ("versions", "ObjectVersions"),
             ("delete", "Objects"),
             ("list-type", "Objects"),
