@@ -17,7 +17,7 @@ pub const BY_S3: &str = "AES256";
 pub async fn encryption(cx: &Aws, bucket: &str) -> Result<String> {
     let account = &cx.env.account;
     let request =
-        || cx.s3.get_bucket_encryption().bucket(bucket).send();
+        || cx.s3.get_bucket_encryption().bucket(bucket).expected_bucket_owner(account).send();
     let answer = cx.call("s3:GetEncryptionConfiguration", request).await.or_missing()?;
     let rules = answer.and_then(|answer| answer.server_side_encryption_configuration);
     let rules = rules.map(|configuration| configuration.rules).unwrap_or_default();

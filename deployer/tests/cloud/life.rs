@@ -135,7 +135,6 @@ fn a_second_deploy_has_nothing_to_do_and_writes_nothing() {
     let account = Account::deployed();
     let (ran, wire) = account.run_heard("deploy --yes");
     ran.ends(0).says("nothing to do; 34 resources as wanted");
-    eprintln!("HEARD {}", wire.requests().len());
     wire.assert_no_writes();
 }
 
@@ -144,7 +143,6 @@ fn plan_writes_nothing_even_when_all_is_missing() {
     let account = Account::new();
     let (ran, wire) = account.run_heard("plan --detailed-exitcode");
     ran.ends(2).says("34 to create");
-    eprintln!("HEARD {}", wire.requests().len());
     wire.assert_no_writes();
 }
 
