@@ -54,6 +54,7 @@ def application(record):
         stage_variables,
         test_invoke,
         throttling,
+        tls,
         versions,
     )
 

@@ -81,6 +81,9 @@ async fn change_api(aws: &Aws, api: &str) {
     let method = method.resource_id(health.unwrap().id().unwrap());
     method.patch_operations(replace("/apiKeyRequired", "false")).send().await.unwrap();
 
+    let older = gateway.update_rest_api().rest_api_id(api);
+    older.patch_operations(replace("/securityPolicy", "TLS_1_0")).send().await.unwrap();
+
     let deployment = gateway.create_deployment().rest_api_id(api).send().await.unwrap();
     let stage = gateway.update_stage().rest_api_id(api).stage_name("dev");
     let stage = stage.patch_operations(replace("/deploymentId", deployment.id().unwrap()));

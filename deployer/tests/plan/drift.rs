@@ -123,6 +123,10 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
         w["apis"]["api1"]["endpointConfiguration"]["types"] = json!(["EDGE"]);
     }),
     ("rest api", "api_key_source", |w| w["apis"]["api1"]["apiKeySource"] = json!("AUTHORIZER")),
+    ("rest api", "security_policy", |w| w["apis"]["api1"]["securityPolicy"] = json!("TLS_1_0")),
+    ("rest api", "endpoint_access_mode", |w| {
+        w["apis"]["api1"]["endpointAccessMode"] = json!("STRICT");
+    }),
     ("rest api", r#"routes["GET /health"].function"#, |w| {
         route(w)["methodIntegration"]["uri"] = json!("https://elsewhere.example");
     }),
