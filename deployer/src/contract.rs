@@ -28,6 +28,10 @@ pub struct Endpoint {
     /// often as any route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<(u32, u32)>,
+    /// So many calls of its function may run at once, reserved for it. The function's, and no release's. None:
+    /// as many as the account has left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<u16>,
 }
 
 /// What is read of a record lives as long as the program, which reads a few in all its life.
@@ -45,6 +49,7 @@ pub const fn get(path: &'static str, function: &'static str) -> Endpoint {
         content_type: "application/json",
         body: "\"$ANY\"",
         limit: None,
+        reserved: None,
     }
 }
 
@@ -71,6 +76,11 @@ impl Endpoint {
     /// One key may call it so often a second, after a rest so often at once.
     pub const fn limited(self, a_second: u32, at_once: u32) -> Self {
         Self { limit: Some((a_second, at_once)), ..self }
+    }
+
+    /// So many calls of its function may run at once, reserved for it; zero turns it off.
+    pub const fn reserved(self, calls: u16) -> Self {
+        Self { reserved: Some(calls), ..self }
     }
 
     /// Says what is wrong with an answer, if anything.

@@ -92,6 +92,10 @@ const RULES: &[Rule] = &[
             && !f.ambiguous
             && (f.says("concurrent modification") || f.says("try again later"))
     }),
+    // Of another TLS: a quarter of an hour ("How to change a security policy").
+    rule("API Gateway to finish a change of the API", (2_000, 15_000), 1_800, |f| {
+        f.op.starts_with("apigateway:") && f.says("already an update in progress")
+    }),
     rule("other changes to finish", (500, 8_000), 120, |f| {
         f.says("try again later")
             || f.code.as_deref().is_some_and(|code| {

@@ -91,6 +91,8 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
         name: e.name(),
         endpoint: "REGIONAL".to_owned(),
         api_key_source: "HEADER".to_owned(),
+        security_policy: "SecurityPolicy_TLS13_1_2_2021_06".to_owned(), // TLS 1.2 and 1.3
+        endpoint_access_mode: "BASIC".to_owned(),
         routes: endpoints.iter().map(|endpoint| route(&e, endpoint)).collect(),
     };
     let fingerprint = definition().fingerprint(env);
@@ -253,6 +255,7 @@ fn function(
         published: true,
         settled: true,
         alias: Some(ALIAS.to_owned()),
+        reserved_concurrency: endpoint.reserved.map(i32::from), // none, unless ENDPOINTS says so
         bucket: link.to(&bucket),
         artifact: link.to(&artifact),
     });

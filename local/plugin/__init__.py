@@ -37,6 +37,7 @@ def application(record):
         api_keys,
         buckets,
         cbor,
+        cold_starts,
         dashboards,
         deployments,
         front,
@@ -54,6 +55,7 @@ def application(record):
         stage_variables,
         test_invoke,
         throttling,
+        tls,
         versions,
     )
 

@@ -38,6 +38,16 @@ def publish_version(publish, name, data):
     return _busy(name) or _other_code(name, data) or publish(name, data)
 
 
+@around(lambda_svc, "_put_function_concurrency")
+def put_function_concurrency(put, name, data):
+    """A hundred of an account's thousand stay for functions without a reservation."""
+    reserved = [function.get("concurrency") or 0 for other, function in lambda_svc._functions.items() if other != name]
+    if 1000 - sum(reserved) - data.get("ReservedConcurrentExecutions", 0) < 100:
+        message = "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution"
+        return refuse("InvalidParameterValueException", f"{message} below its minimum value of [100].", 400)
+    return put(name, data)
+
+
 @around(lambda_svc, "_delete_alias")
 def delete_alias(delete, name, alias):
     """An alias that isn't there counts as deleted."""

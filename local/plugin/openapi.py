@@ -178,6 +178,8 @@ def _set_properties(api, document, overwrite):
         "binaryMediaTypes": document.get("x-amazon-apigateway-binary-media-types"),
         "minimumCompressionSize": document.get("x-amazon-apigateway-minimum-compression-size"),
         "policy": document.get("x-amazon-apigateway-policy"),
+        "securityPolicy": document.get("x-amazon-apigateway-security-policy"),
+        "endpointAccessMode": document.get("x-amazon-apigateway-endpoint-access-mode"),
     }
     unstated = {
         "description": "",
@@ -190,5 +192,5 @@ def _set_properties(api, document, overwrite):
     for name, value in stated.items():
         if value is not None:
             api[name] = value
-        elif overwrite:
+        elif overwrite and name in unstated:
             api[name] = unstated[name]

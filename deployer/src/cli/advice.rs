@@ -139,6 +139,13 @@ const ROWS: &[Row] = &[
     ),
     // What is full, too large or too fast.
     row(
+        |f| says(f, &["UnreservedConcurrentExecution"]),
+        "Lambda keeps 100 of the account's concurrent executions for functions without a \
+         reservation, and this one leaves fewer; a new account may have 10 in all",
+        "aws lambda get-account-settings{flags} shows how many there are; reserve fewer in \
+         deployer/src/stack.rs, or none, or have the limit raised ({quotas}); then {again}",
+    ),
+    row(
         |f| f.is("CodeStorageExceededException"),
         "the functions of this region hold as much code as they may, all versions together",
         "aws lambda get-account-settings{flags} shows how much; delete functions or versions that \

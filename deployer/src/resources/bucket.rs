@@ -1,6 +1,7 @@
 //! The staging bucket: where packages lie until Lambda has fetched them, and the lease on the stage.
-//! Closed to the public.
+//! Closed to the public, and encrypted.
 
+use super::encryption::{BY_S3, encrypt, encryption};
 use super::{Aws, gone, is_ours, outputs, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Foreign, Live, Owned, Owner, Resource};
@@ -30,6 +31,8 @@ pub struct Bucket {
     pub name: String,
     /// All four of S3's blocks.
     pub public_access_blocked: bool,
+    /// By default: `AES256`, or `aws:kms` and the key's name.
+    pub encryption: String,
     pub policy: Value,
 }
 
@@ -47,7 +50,7 @@ impl Bucket {
                 "Condition": { "Bool": { "aws:SecureTransport": "false" } },
             }],
         });
-        Self { name, public_access_blocked: true, policy }
+        Self { name, public_access_blocked: true, encryption: BY_S3.to_owned(), policy }
     }
 
     /// Makes it, with its tags and nothing else. False when it is there already, and ours.
@@ -236,16 +239,26 @@ impl Resource<Aws> for Bucket {
             // right that is missing in this one.
             Err(failure) if failure.status == Some(403) => {
                 let whose = format!("it is not in account {account}, or s3:ListBucket is denied");
-                let policy = Value::Null;
-                let props = Self { name: name.clone(), public_access_blocked: false, policy };
+                let (name, policy) = (name.clone(), Value::Null);
+                let encryption = String::new();
+                let props = Self { name, public_access_blocked: false, encryption, policy };
                 return Ok(live(Owner::Other(whose), props));
             }
             Err(failure) => return Err(failure.into()),
         }
-        let (tags, blocked, policy) =
-            tokio::join!(tags(cx, name), is_blocked(cx, name), policy(cx, name));
+        let (tags, blocked, encryption, policy) = tokio::join!(
+            tags(cx, name),
+            is_blocked(cx, name),
+            encryption(cx, name),
+            policy(cx, name)
+        );
         let Some(tags) = tags? else { return Ok(None) };
-        let props = Self { name: name.clone(), public_access_blocked: blocked?, policy: policy? };
+        let props = Self {
+            name: name.clone(),
+            public_access_blocked: blocked?,
+            encryption: encryption?,
+            policy: policy?,
+        };
         Ok(live(owner(&cx.env, &tags), props))
     }
 
@@ -266,6 +279,9 @@ impl Resource<Aws> for Bucket {
     async fn update(&self, cx: &Aws, live: &Live<Self, BucketName>) -> Result<BucketName> {
         if live.props.public_access_blocked != self.public_access_blocked {
             self.block_public_access(cx).await?;
+        }
+        if live.props.encryption != self.encryption {
+            encrypt(cx, &self.name).await?;
         }
         if live.props.policy != self.policy {
             self.put_policy(cx).await?;

@@ -1,17 +1,17 @@
 //! A Lambda function and its published versions. Which of them serves is the stage's to say.
 
+use super::concurrency::reserve;
 use super::history::{self, Served};
 use super::owner;
 use super::versions::{number, served, versions};
-use super::{ArtifactKey, Aws, BucketName, LogGroupName, RoleArn, adopt, gone, is_ours, outputs};
+use super::{ArtifactKey, Aws, BucketName, Config, RoleArn, adopt, gone, is_ours, outputs};
 use crate::aws::{Failure, Missing};
-use crate::engine::{Live, Owned, Resource, Secret, Value};
+use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::{ALIAS, Tags};
 use crate::retry::{Made, Unfinished, make_or_adopt, until};
 use anyhow::{Context, Result, bail};
 use aws_sdk_lambda::types::{
-    Architecture, Environment, FunctionCode, FunctionConfiguration, LastUpdateStatus,
-    LoggingConfig, Runtime, State, TracingConfig, TracingMode,
+    Architecture, FunctionCode, FunctionConfiguration, LastUpdateStatus, Runtime, State,
 };
 use futures_util::future::try_join_all;
 use serde::Serialize;
@@ -44,6 +44,10 @@ pub struct Function {
     /// Of a live one: whether Lambda has carried out every change, and well.
     #[serde(skip)]
     pub settled: bool,
+    /// So many calls of it may run at once, whatever else does in the account, and no more. Zero: none, which
+    /// turns it off. None: as many as the account has left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserved_concurrency: Option<i32>,
     #[serde(skip)]
     pub bucket: Value<BucketName>,
     #[serde(skip)]
@@ -52,64 +56,6 @@ pub struct Function {
 
 /// Behind the ARN of a live function's role that has been deleted.
 const GONE: &str = ", which is gone";
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Config {
-    pub description: String,
-    pub role: Value<RoleArn>,
-    pub log_group: Value<LogGroupName>,
-    pub runtime: String,
-    pub handler: String,
-    /// `x86_64` or `arm64`.
-    pub architecture: String,
-    pub memory_mb: i32,
-    pub timeout_seconds: i32,
-    pub environment: BTreeMap<String, String>,
-    /// Whether X-Ray gets a sample of the calls.
-    pub traced: bool,
-}
-
-impl Config {
-    /// Variables that nobody of us declared may be somebody's secret: they show as hashes. `known` are
-    /// the declared ones.
-    fn of(live: &FunctionConfiguration, name: &str, known: &BTreeMap<String, String>) -> Self {
-        let shown = |(name, value): (String, String)| match known.contains_key(&name) {
-            true => (name, value),
-            false => (name, Secret::new(value).to_string()),
-        };
-        let variables = live.environment().and_then(|environment| environment.variables());
-        let logging = live.logging_config().and_then(LoggingConfig::log_group);
-        let log_group = logging.map_or_else(|| format!("/aws/lambda/{name}"), ToOwned::to_owned);
-        Self {
-            description: live.description().unwrap_or_default().to_owned(),
-            role: RoleArn(live.role().unwrap_or_default().to_owned()).into(),
-            log_group: LogGroupName(log_group).into(),
-            runtime: live.runtime().map_or("", Runtime::as_str).to_owned(),
-            handler: live.handler().unwrap_or_default().to_owned(),
-            architecture: live.architectures().first().map_or("x86_64", |a| a.as_str()).to_owned(),
-            memory_mb: live.memory_size().unwrap_or_default(),
-            timeout_seconds: live.timeout().unwrap_or_default(),
-            environment: variables.cloned().unwrap_or_default().into_iter().map(shown).collect(),
-            traced: live.tracing_config().and_then(|t| t.mode()) == Some(&TracingMode::Active),
-        }
-    }
-
-    /// Sent whole: an empty `Variables` clears them, an absent one wouldn't.
-    fn environment(&self) -> Environment {
-        Environment::builder()
-            .set_variables(Some(self.environment.clone().into_iter().collect()))
-            .build()
-    }
-
-    fn tracing(&self) -> TracingConfig {
-        let mode = if self.traced { TracingMode::Active } else { TracingMode::PassThrough };
-        TracingConfig::builder().mode(mode).build()
-    }
-
-    fn logging(&self) -> Result<LoggingConfig> {
-        Ok(LoggingConfig::builder().log_group(self.log_group.get()?.as_str()).build())
-    }
-}
 
 impl Function {
     /// Waits until nothing is in progress, whatever came of it: a new update mends a failed one.
@@ -265,14 +211,23 @@ async fn get_config(
     Ok(answer.and_then(|answer| answer.configuration))
 }
 
-/// `$LATEST` and its tags.
-async fn get(cx: &Aws, name: &str) -> Result<Option<(FunctionConfiguration, Tags)>> {
+/// What one answer tells of a function.
+struct Found {
+    /// Of `$LATEST`.
+    config: FunctionConfiguration,
+    tags: Tags,
+    reserved_concurrency: Option<i32>,
+}
+
+async fn get(cx: &Aws, name: &str) -> Result<Option<Found>> {
     let request = || cx.lambda.get_function().function_name(name).send();
     let Some(answer) = cx.call("lambda:GetFunction", request).await.or_missing()? else {
         return Ok(None);
     };
     let tags = answer.tags.unwrap_or_default().into_iter().collect();
-    Ok(answer.configuration.map(|config| (config, tags)))
+    let reserved_concurrency =
+        answer.concurrency.and_then(|concurrency| concurrency.reserved_concurrent_executions);
+    Ok(answer.configuration.map(|config| Found { config, tags, reserved_concurrency }))
 }
 
 /// Whether nobody else has a function of this short name.
@@ -281,7 +236,7 @@ async fn get(cx: &Aws, name: &str) -> Result<Option<(FunctionConfiguration, Tags
 /// When Lambda can't be asked.
 pub async fn is_ours_or_absent(cx: &Aws, short: &str) -> Result<bool> {
     let found = get(cx, &cx.env.function(short)).await?;
-    Ok(found.is_none_or(|(_, tags)| is_ours(&cx.env, &tags)))
+    Ok(found.is_none_or(|found| is_ours(&cx.env, &found.tags)))
 }
 
 impl Resource<Aws> for Function {
@@ -301,7 +256,8 @@ impl Resource<Aws> for Function {
             served(cx, name),
             self.role_exists(cx),
         );
-        let Some((latest, tags)) = latest? else { return Ok(None) };
+        let Some(found) = latest? else { return Ok(None) };
+        let Found { config: latest, tags, reserved_concurrency } = found;
         let (versions, served) = (versions?, served?);
         let known = &self.config.environment;
         let mut config = Config::of(&latest, name, known);
@@ -335,6 +291,7 @@ impl Resource<Aws> for Function {
                 alias: served.map(|_| ALIAS.to_owned()),
                 settled: latest.state() == Some(&State::Active)
                     && latest.last_update_status() == Some(&LastUpdateStatus::Successful),
+                reserved_concurrency,
                 bucket: self.bucket.clone(),
                 artifact: self.artifact.clone(),
             },
@@ -371,6 +328,9 @@ impl Resource<Aws> for Function {
             Made::Adopted(version) => return Ok(version),
             Made::New(created) => created,
         };
+        if self.reserved_concurrency.is_some() {
+            reserve(cx, &self.name, self.reserved_concurrency).await?;
+        }
         let publish = async {
             let version = self.published(cx, created.version).await?;
             self.make_alias(cx, version.as_str()).await?;
@@ -383,6 +343,9 @@ impl Resource<Aws> for Function {
     /// whole, until the stage moves.
     async fn update(&self, cx: &Aws, live: &Live<Self, Version>) -> Result<Version> {
         let is = &live.props;
+        if is.reserved_concurrency != self.reserved_concurrency {
+            reserve(cx, &self.name, self.reserved_concurrency).await?;
+        }
         if is.published && is.code == self.code && is.config == self.config {
             self.name_served(cx, live.output.as_str()).await?;
             return Ok(live.output.clone());
@@ -455,7 +418,7 @@ impl Resource<Aws> for Function {
             }
         }
         let owned = names.into_iter().map(async |name| {
-            let ours = get(cx, &name).await?.is_some_and(|(_, tags)| is_ours(&cx.env, &tags));
+            let ours = get(cx, &name).await?.is_some_and(|found| is_ours(&cx.env, &found.tags));
             Ok::<_, anyhow::Error>(ours.then(|| Owned { id: name.clone(), name }))
         });
         Ok(try_join_all(owned).await?.into_iter().flatten().collect())

@@ -3,6 +3,7 @@
 use super::{Aws, LogGroup, Resource};
 use crate::aws::Missing;
 use anyhow::Result;
+use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 
 /// One line of a log group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,14 +22,7 @@ pub struct LogLine {
 pub async fn log_lines(cx: &Aws, group: &str, from: i64) -> Result<Vec<LogLine>> {
     let (mut lines, mut token) = (vec![], None);
     loop {
-        let request = || {
-            let request = cx.logs.filter_log_events().log_group_name(group).start_time(from);
-            request.set_next_token(token.clone()).send()
-        };
-        let Some(page) = cx.call("logs:FilterLogEvents", request).await.or_missing()? else {
-            return Ok(lines);
-        };
-        // A page may be empty and have others after it (FilterLogEvents).
+        let Some(page) = page(cx, group, from, None, token).await? else { return Ok(lines) };
         lines.extend(page.events.unwrap_or_default().into_iter().map(|event| LogLine {
             id: event.event_id.unwrap_or_default(),
             time: event.timestamp.unwrap_or_default(),
@@ -39,6 +33,23 @@ pub async fn log_lines(cx: &Aws, group: &str, from: i64) -> Result<Vec<LogLine>>
             return Ok(lines);
         }
     }
+}
+
+/// What a search of a group finds, a piece at a time; none if the group isn't there. A page may be empty and
+/// have others after it (CloudWatch Logs, FilterLogEvents).
+pub(super) async fn page(
+    cx: &Aws,
+    group: &str,
+    from: i64,
+    pattern: Option<&str>,
+    token: Option<String>,
+) -> Result<Option<FilterLogEventsOutput>> {
+    let request = || {
+        let request = cx.logs.filter_log_events().log_group_name(group).start_time(from);
+        let request = request.set_filter_pattern(pattern.map(ToOwned::to_owned));
+        request.set_next_token(token.clone()).send()
+    };
+    Ok(cx.call("logs:FilterLogEvents", request).await.or_missing()?)
 }
 
 /// The stage's log groups: the name of the function, or `gateway`, and that of its group.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// How far back, and how much of it is one measure: seconds.
-const HOUR: i64 = 3600;
+pub(super) const HOUR: i64 = 3600;
 const PERIOD: i32 = 300;
 
 /// The last hour. What wasn't measured is none, and not zero.
@@ -21,7 +21,8 @@ pub struct Pulse {
     pub p50: Option<f64>,
     /// In the worst of them.
     pub p99: Option<f64>,
-    /// By function.
+    /// By function, and so by route where each has its own: API Gateway measures single routes only for money
+    /// ("detailed metrics", billed as custom metrics).
     pub functions: BTreeMap<String, Calls>,
 }
 
@@ -30,6 +31,9 @@ pub struct Calls {
     pub invocations: Option<f64>,
     pub errors: Option<f64>,
     pub throttles: Option<f64>,
+    /// Milliseconds in the function: without its start, API Gateway and the network.
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
 }
 
 /// Asks for all of it at once.
@@ -56,6 +60,10 @@ pub async fn pulse(cx: &Aws, functions: &[&str]) -> Result<Pulse> {
             let id = format!("{}{at}", metric.to_lowercase());
             queries.push(measure(&id, "Sum", ("AWS/Lambda", metric), &by, PERIOD));
         }
+        for stat in ["p50", "p99"] {
+            let id = format!("{stat}of{at}");
+            queries.push(measure(&id, stat, ("AWS/Lambda", "Duration"), &by, PERIOD));
+        }
     }
     // Up to the end of what is under way.
     let values = measured(cx, queries, (now - HOUR, now + i64::from(PERIOD))).await?;
@@ -65,18 +73,23 @@ pub async fn pulse(cx: &Aws, functions: &[&str]) -> Result<Pulse> {
         values.sort_by(f64::total_cmp);
         values
     };
-    let middle = sorted("p50");
+    let middle = |id: &str| {
+        let values = sorted(id);
+        values.get(values.len() / 2).copied()
+    };
+    let worst = |id: &str| sorted(id).last().copied();
     let calls = functions.iter().enumerate().map(|(at, short)| {
         let [invocations, errors, throttles] =
             ["invocations", "errors", "throttles"].map(|metric| sum(&format!("{metric}{at}")));
-        ((*short).to_owned(), Calls { invocations, errors, throttles })
+        let (p50, p99) = (middle(&format!("p50of{at}")), worst(&format!("p99of{at}")));
+        ((*short).to_owned(), Calls { invocations, errors, throttles, p50, p99 })
     });
     Ok(Pulse {
         requests: sum("requests"),
         client_errors: sum("client"),
         server_errors: sum("server"),
-        p50: middle.get(middle.len() / 2).copied(),
-        p99: sorted("p99").last().copied(),
+        p50: middle("p50"),
+        p99: worst("p99"),
         functions: calls.collect(),
     })
 }

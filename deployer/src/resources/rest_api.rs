@@ -7,7 +7,8 @@ use crate::env::{Env, Tags};
 use crate::retry::{make_once, until};
 use anyhow::{Context, Result, bail};
 use aws_sdk_apigateway::types::{
-    ApiKeySourceType, EndpointConfiguration, EndpointType, Method, PutMode, Resource as ApiResource,
+    ApiKeySourceType, EndpointAccessMode, EndpointConfiguration, EndpointType, Method, PutMode,
+    Resource as ApiResource, SecurityPolicy,
 };
 use aws_smithy_types::Blob;
 use futures_util::future::join_all;
@@ -28,6 +29,10 @@ pub struct RestApi {
     pub endpoint: String,
     /// Where callers' keys are looked for: `HEADER` is `x-api-key`.
     pub api_key_source: String,
+    /// Which TLS callers must speak (API Gateway, "Security policies for REST APIs"). AWS's default takes TLS 1.0.
+    pub security_policy: String,
+    /// What such a policy must be accompanied by: `STRICT` also wants callers to name the host in TLS.
+    pub endpoint_access_mode: String,
     /// By method and path: `GET /health`.
     pub routes: BTreeMap<String, Route>,
 }
@@ -92,6 +97,8 @@ impl RestApi {
             "openapi": "3.0.1",
             "info": { "title": self.name, "version": "1" },
             "x-amazon-apigateway-api-key-source": self.api_key_source,
+            "x-amazon-apigateway-security-policy": self.security_policy,
+            "x-amazon-apigateway-endpoint-access-mode": self.endpoint_access_mode,
             "paths": paths,
             "components": { "securitySchemes": {
                 "api_key": { "type": "apiKey", "name": "x-api-key", "in": "header" },
@@ -120,6 +127,7 @@ impl RestApi {
 
     async fn make(&self, cx: &Aws) -> Result<String> {
         let regional = || EndpointConfiguration::builder().types(EndpointType::Regional).build();
+        let mode = || EndpointAccessMode::from(self.endpoint_access_mode.as_str());
         let look = async || {
             for api in find(cx, &self.name).await?.ours {
                 if exists(cx, &api.id).await? {
@@ -134,6 +142,9 @@ impl RestApi {
                 request
                     .endpoint_configuration(regional())
                     .api_key_source(ApiKeySourceType::from(self.api_key_source.as_str()))
+                    // From the start: a change takes AWS a quarter of an hour.
+                    .security_policy(SecurityPolicy::from(self.security_policy.as_str()))
+                    .endpoint_access_mode(mode())
                     .set_tags(Some(cx.env.tags().into_iter().collect()))
                     .send()
             };
@@ -176,6 +187,8 @@ pub(super) struct Api {
     name: String,
     endpoint: String,
     api_key_source: String,
+    security_policy: String,
+    endpoint_access_mode: String,
     tags: Tags,
     created: i64,
 }
@@ -201,9 +214,12 @@ async fn read_list(cx: &Aws) -> Result<Vec<Api>> {
         let page = cx.call("apigateway:GetRestApis", request).await?;
         for api in page.items.unwrap_or_default() {
             let endpoint = api.endpoint_configuration().and_then(|e| e.types().first());
+            let mode = api.endpoint_access_mode();
             apis.push(Api {
                 endpoint: endpoint.map_or("EDGE", |kind| kind.as_str()).to_owned(),
                 api_key_source: api.api_key_source().map_or("HEADER", |s| s.as_str()).to_owned(),
+                security_policy: api.security_policy().map_or("TLS_1_0", |p| p.as_str()).to_owned(),
+                endpoint_access_mode: mode.map_or("NONE", |mode| mode.as_str()).to_owned(),
                 created: api.created_date().map_or(0, |date| date.secs()),
                 id: api.id.unwrap_or_default(),
                 name: api.name.unwrap_or_default(),
@@ -311,6 +327,8 @@ impl Resource<Aws> for RestApi {
                 name: api.name,
                 endpoint: api.endpoint,
                 api_key_source: api.api_key_source,
+                security_policy: api.security_policy,
+                endpoint_access_mode: api.endpoint_access_mode,
             },
             id: api.id,
         }))

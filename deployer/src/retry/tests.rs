@@ -23,6 +23,7 @@ fn each_passing_mood_of_aws_is_known_and_its_neighbour_is_final() {
     let busy = Some("an earlier change to finish");
     let others = Some("other changes to finish");
     let api_busy = Some("API Gateway to finish another change");
+    let api_changes = Some("API Gateway to finish a change of the API");
     let deleted = Some("AWS to notice what was deleted");
     let answer = Some("AWS to answer");
     let (api, f) = ("apigateway:PutRestApi", "lambda:UpdateFunctionCode");
@@ -32,6 +33,8 @@ fn each_passing_mood_of_aws_is_known_and_its_neighbour_is_final() {
         ("iam:CreateRole", 400, "Throttling", "Rate exceeded", rate),
         ("s3:PutObject", 503, "SlowDown", "Please reduce your request rate.", rate),
         (api, 429, "LimitExceededException", "Maximum number of Resources", None),
+        (api, 400, "BadRequestException", "There is already an update in progress.", api_changes),
+        (api, 400, "BadRequestException", "Invalid security policy", None),
         ("iam:CreateRole", 409, "LimitExceeded", "Cannot exceed quota", None),
         (
             f,

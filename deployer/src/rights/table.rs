@@ -153,6 +153,11 @@ pub const TABLE: &[Operation] = &[
         ],
     ),
     op("lambda:DeleteFunction", CHANGE, &[("lambda:DeleteFunction", On::Functions)]),
+    op(
+        "lambda:DeleteFunctionConcurrency",
+        MAKE,
+        &[("lambda:DeleteFunctionConcurrency", On::Functions)],
+    ),
     op("lambda:GetAccountSettings", LOOK, &[("lambda:GetAccountSettings", On::All)]),
     op("lambda:GetAlias", LOOK, &[("lambda:GetAlias", On::Functions)]),
     op("lambda:GetFunction", ALL, &[("lambda:GetFunction", On::Functions)]),
@@ -161,6 +166,7 @@ pub const TABLE: &[Operation] = &[
     op("lambda:ListFunctions", ALL, &[("lambda:ListFunctions", On::All)]),
     op("lambda:ListVersionsByFunction", LOOK, &[("lambda:ListVersionsByFunction", On::Functions)]),
     op("lambda:PublishVersion", MAKE, &[("lambda:PublishVersion", On::Functions)]),
+    op("lambda:PutFunctionConcurrency", MAKE, &[("lambda:PutFunctionConcurrency", On::Functions)]),
     op("lambda:RemovePermission", MAKE, &[("lambda:RemovePermission", On::Functions)]),
     op("lambda:UpdateAlias", MAKE, &[("lambda:UpdateAlias", On::Functions)]),
     op(
@@ -195,11 +201,13 @@ pub const TABLE: &[Operation] = &[
     op("s3:GetBucketPolicy", LOOK, &[("s3:GetBucketPolicy", On::Bucket)]),
     op("s3:GetBucketPublicAccessBlock", LOOK, &[("s3:GetBucketPublicAccessBlock", On::Bucket)]),
     op("s3:GetBucketTagging", ALL, &[("s3:GetBucketTagging", On::Bucket)]),
+    op("s3:GetEncryptionConfiguration", LOOK, &[("s3:GetEncryptionConfiguration", On::Bucket)]),
     op("s3:GetObject", ALL, &[("s3:GetObject", On::Objects)]),
     op("s3:ListBucket", ALL, &[("s3:ListBucket", On::Bucket)]),
     op("s3:ListBucketVersions", END, &[("s3:ListBucketVersions", On::Bucket)]),
     op("s3:PutBucketPolicy", MAKE, &[("s3:PutBucketPolicy", On::Bucket)]),
     op("s3:PutBucketPublicAccessBlock", MAKE, &[("s3:PutBucketPublicAccessBlock", On::Bucket)]),
+    op("s3:PutEncryptionConfiguration", MAKE, &[("s3:PutEncryptionConfiguration", On::Bucket)]),
     op("s3:PutObject", CHANGE, &[("s3:PutObject", On::Objects)]),
     op("ssm:DeleteParameter", CHANGE, &[("ssm:DeleteParameter", On::Parameters)]),
     // The key is a SecureString under AWS's own key for SSM, which needs no right in KMS.

@@ -2,6 +2,10 @@
 
 use crate::account::Account;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
+use aws_sdk_s3::types::{
+    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule,
+};
 use aws_sdk_ssm::types::ParameterType;
 use deployer::aws::Aws;
 
@@ -47,6 +51,8 @@ async fn set_memory(aws: &Aws, function: &str, megabytes: i32) {
 
 async fn change_functions(aws: &Aws) {
     set_memory(aws, "root", 512).await;
+    let reserve = aws.lambda.put_function_concurrency().function_name(aws.env.function("root"));
+    reserve.reserved_concurrent_executions(7).send().await.unwrap();
 
     // A version of other memory, which the alias serves; what is configured is as wanted.
     let name = aws.env.function("health");
@@ -74,6 +80,9 @@ async fn change_api(aws: &Aws, api: &str) {
     let method = gateway.update_method().rest_api_id(api).http_method("GET");
     let method = method.resource_id(health.unwrap().id().unwrap());
     method.patch_operations(replace("/apiKeyRequired", "false")).send().await.unwrap();
+
+    let older = gateway.update_rest_api().rest_api_id(api);
+    older.patch_operations(replace("/securityPolicy", "TLS_1_0")).send().await.unwrap();
 
     let deployment = gateway.create_deployment().rest_api_id(api).send().await.unwrap();
     let stage = gateway.update_stage().rest_api_id(api).stage_name("dev");
@@ -133,6 +142,12 @@ async fn change_bucket(aws: &Aws, artifact: &str) {
     let bucket = aws.env.bucket();
     aws.s3.delete_bucket_policy().bucket(&bucket).send().await.unwrap();
     aws.s3.delete_public_access_block().bucket(&bucket).send().await.unwrap();
+    let by = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::AwsKms);
+    let rule = ServerSideEncryptionRule::builder();
+    let rule = rule.apply_server_side_encryption_by_default(by.build().unwrap()).build();
+    let all = ServerSideEncryptionConfiguration::builder().rules(rule).build().unwrap();
+    let put = aws.s3.put_bucket_encryption().bucket(&bucket);
+    put.server_side_encryption_configuration(all).send().await.unwrap();
     aws.s3.delete_object().bucket(&bucket).key(artifact).send().await.unwrap();
 }
 

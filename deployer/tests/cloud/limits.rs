@@ -1,8 +1,9 @@
-//! Limits that callers meet: one route's flood is its own.
+//! Limits that callers meet: one route's flood is its own, and a function may have its own share of Lambda.
 
 use crate::account::{Account, Ran};
 use crate::load::Door;
 use crate::local::local;
+use crate::world::World;
 use deployer::contract::Endpoint;
 use deployer::stack::ENDPOINTS;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,4 +48,37 @@ async fn one_routes_flood_leaves_the_others_answering() {
         answers.push(status(&door, &ENDPOINTS[2]).await);
     }
     assert_eq!(answers, [200; 20]);
+}
+
+static RESERVED: &[Endpoint] = &[ENDPOINTS[0].reserved(7), ENDPOINTS[1], ENDPOINTS[2]];
+/// Of a thousand a hundred must be left.
+static TOO_MUCH: &[Endpoint] = &[ENDPOINTS[0].reserved(901), ENDPOINTS[1], ENDPOINTS[2]];
+
+#[tokio::test]
+async fn what_is_reserved_for_a_function_is_its_own_until_it_is_given_back() {
+    let account = Account::deployed();
+    let (world, aws) = (World::of(&account), account.aws().await);
+    let reserved = async || {
+        let get = aws.lambda.get_function_concurrency().function_name(aws.env.function("root"));
+        get.send().await.unwrap().reserved_concurrent_executions
+    };
+    world.set_endpoints(RESERVED);
+    world.run(&account, "deploy --yes").ends(0).says("reserved_concurrency  7");
+    assert_eq!(reserved().await, Some(7));
+
+    world.set_endpoints(TOO_MUCH);
+    let ran = world.run(&account, "deploy --yes").ends(3);
+    ran.says("UnreservedConcurrentExecution below").says("Lambda keeps 100 of the account's");
+    assert_eq!(reserved().await, Some(7));
+
+    world.set_endpoints(ENDPOINTS);
+    world.run(&account, "deploy --yes").ends(0);
+    assert_eq!(reserved().await, None);
+    account.assert_as_wanted();
+
+    // With the function, when it is new.
+    account.run("destroy --yes").ends(0);
+    world.set_endpoints(RESERVED);
+    world.run(&account, "deploy --yes").ends(0);
+    assert_eq!(reserved().await, Some(7));
 }

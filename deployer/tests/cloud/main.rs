@@ -29,6 +29,7 @@ mod life;
 mod limits;
 mod logs;
 mod operations;
+mod ownership;
 mod release;
 mod returns;
 mod rights;

@@ -65,7 +65,18 @@ async fn status_tells_of_traffic_and_of_alarms_that_are_off() {
     let health = run("status --json").ends(0).json()["health"].clone();
     assert_eq!(health["alarms"], json!([]));
     assert!(health["last_hour"]["requests"].as_f64().unwrap() > 0.0, "{health}");
-    assert!(health["last_hour"]["functions"]["root"]["invocations"].as_f64().unwrap() > 0.0);
+    let root = &health["last_hour"]["functions"]["root"];
+    assert!(
+        root["invocations"].as_f64().unwrap() > 0.0 && root["p99"].as_f64().is_some(),
+        "{root}"
+    );
+    assert_eq!(health["routes"]["root"], json!(["GET /"]));
+    // The proof's call, at least; the smoke test may have come two at once.
+    let cold = &health["cold_starts"]["root"];
+    assert!(cold["found"].as_u64().unwrap() > 0 && cold["all"] == true, "{cold}");
+    let calls = root["invocations"].as_f64().unwrap();
+    assert!(cold["found"].as_f64().unwrap() <= calls, "warm calls count as cold: {cold}");
+    run("status").ends(0).says("GET /health  ").says(" cold start").says(" ms, p99 ");
 
     let proof = json!({ "statusCode": 200, "headers": { "content-type": "application/json" },
         "body": r#"{"message": "Hello, World!"}"# });

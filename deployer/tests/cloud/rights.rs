@@ -272,6 +272,21 @@ async fn a_plan_needs_what_its_run_asks_for() {
 }
 
 #[tokio::test]
+async fn status_tells_the_rest_where_it_may_not_read_logs() {
+    let user = User::new().await;
+    user.run_as_root("deploy --yes").ends(0);
+    let mut less = user.policy("read");
+    for statement in less["Statement"].as_array_mut().unwrap() {
+        let actions = statement["Action"].as_array_mut().unwrap();
+        actions.retain(|action| action != "logs:FilterLogEvents");
+    }
+    user.may(&less).await;
+    let ran = user.run("status").ends(0).says("0 throttled, - cold starts; p50 ");
+    ran.says("cold     unknown: ").says("logs:FilterLogEvents").says("drift    none");
+    assert_eq!(user.run("status --json").ends(0).json()["health"]["cold_starts"], Value::Null);
+}
+
+#[tokio::test]
 async fn a_stage_cannot_touch_another() {
     let user = User::new().await;
     user.run_as_root("deploy --yes --stage prod").ends(0);

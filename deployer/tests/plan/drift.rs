@@ -81,6 +81,7 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
     ("role", "attached", |w| role(w)["attached"] = json!(["arn:aws:iam::aws:policy/ReadOnly"])),
     ("bucket", "public_access_blocked", |w| bucket(w)["blocked"]["BlockPublicAcls"] = json!(false)),
     ("bucket", "public_access_blocked", |w| bucket(w)["blocked"] = Value::Null),
+    ("bucket", "encryption", |w| bucket(w)["encryption"] = json!("aws:kms")),
     ("bucket", "policy.Version", |w| bucket(w)["policy"]["Version"] = json!("2008-10-17")),
     ("bucket", "policy.Statement", |w| bucket(w)["policy"]["Statement"] = json!([])),
     ("function", "description", |w| configure(w, "Description", json!("edited by hand"))),
@@ -99,6 +100,9 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
     }),
     ("function", "environment.DEBUG", |w| configure(w, "Environment.Variables.DEBUG", json!("1"))),
     ("function", "traced", |w| configure(w, "TracingConfig", json!({ "Mode": "PassThrough" }))),
+    ("function", "reserved_concurrency", |w| {
+        health(w)["concurrency"] = json!({ "ReservedConcurrentExecutions": 7 });
+    }),
     ("function", "code", |w| configure(w, "CodeSha256", json!("AAAA"))),
     ("function", "published", |w| health(w)["live"]["Timeout"] = json!(900)),
     ("function", "published", |w| health(w)["live"]["CodeSha256"] = json!("AAAA")),
@@ -119,6 +123,10 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
         w["apis"]["api1"]["endpointConfiguration"]["types"] = json!(["EDGE"]);
     }),
     ("rest api", "api_key_source", |w| w["apis"]["api1"]["apiKeySource"] = json!("AUTHORIZER")),
+    ("rest api", "security_policy", |w| w["apis"]["api1"]["securityPolicy"] = json!("TLS_1_0")),
+    ("rest api", "endpoint_access_mode", |w| {
+        w["apis"]["api1"]["endpointAccessMode"] = json!("STRICT");
+    }),
     ("rest api", r#"routes["GET /health"].function"#, |w| {
         route(w)["methodIntegration"]["uri"] = json!("https://elsewhere.example");
     }),

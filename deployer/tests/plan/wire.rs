@@ -254,6 +254,11 @@ impl Wire {
                     (200, format!("<{name}>{fields}</{name}>"))
                 }
             }
+        } else if asked("encryption") {
+            let rule = format!("<SSEAlgorithm>{}</SSEAlgorithm>", bucket["encryption"].as_str()?);
+            let (default, name) =
+                ("ApplyServerSideEncryptionByDefault", "ServerSideEncryptionConfiguration");
+            (200, format!("<{name}><Rule><{default}>{rule}</{default}></Rule></{name}>"))
         } else if asked("policy") {
             match &bucket["policy"] {
                 Value::Null => missing("NoSuchBucketPolicy"),
@@ -277,7 +282,10 @@ impl Wire {
         let live = query.get("Qualifier").is_some_and(|qualifier| qualifier == "live");
         let found = match words[1..] {
             [] if live => json!({ "Configuration": function["live"] }),
-            [] => json!({ "Configuration": function["latest"], "Tags": function["tags"] }),
+            [] => json!({
+                "Configuration": function["latest"], "Tags": function["tags"],
+                "Concurrency": function["concurrency"],
+            }),
             ["aliases", "live"] => json!({
                 "Name": "live",
                 "FunctionVersion": function.get("served").unwrap_or(&function["live"]["Version"]),

@@ -120,6 +120,7 @@ pub fn bucket() -> Value {
             "BlockPublicAcls": true, "IgnorePublicAcls": true,
             "BlockPublicPolicy": true, "RestrictPublicBuckets": true,
         },
+        "encryption": "AES256",
         "policy": {
             "Version": "2012-10-17",
             "Statement": [{
@@ -155,6 +156,8 @@ pub fn api(deployment: &str) -> Value {
         "name": "ops-api-dev",
         "apiKeySource": "HEADER",
         "endpointConfiguration": { "types": ["REGIONAL"] },
+        "securityPolicy": "SecurityPolicy_TLS13_1_2_2021_06",
+        "endpointAccessMode": "BASIC",
         "createdDate": 1_767_225_600,
         "tags": tags(),
         "resources": resources,

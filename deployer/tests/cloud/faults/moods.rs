@@ -145,7 +145,7 @@ fn lists_of_one_item_a_page() {
     block_on(change_everything(&account));
     world.run(&account, "deploy --yes").ends(0);
     world.run(&account, "plan --detailed-exitcode").ends(0);
-    world.run(&account, "destroy --yes").ends(0).says("deleted 25, remaining 0");
+    world.run(&account, "destroy --yes").ends(0).says("deleted 26, remaining 0");
     assert_eq!(block_on(account.inventory()), others);
     let pages = pages.load(Ordering::SeqCst) + xml_pages.load(Ordering::SeqCst);
     report_all("one item a page", pages);

@@ -73,7 +73,7 @@ fn of_two_destroys_the_second_finds_nothing_to_do() {
     let mut ran = world.run_together(&account, &["destroy --yes", "destroy --yes"]);
     ran.sort_by_key(|ran| ran.out.contains("deleted 0"));
     let [done, idle] = <[Ran; 2]>::try_from(ran).unwrap();
-    done.ends(0).says("deleted 25, remaining 0");
+    done.ends(0).says("deleted 26, remaining 0");
     idle.ends(0).says("stage dev isn't there").says("deleted 0, remaining 0");
     assert_eq!(block_on(account.inventory()), Vec::<String>::new());
 }

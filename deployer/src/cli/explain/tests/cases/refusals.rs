@@ -56,6 +56,15 @@ pub const REFUSALS: &[Case] = &[
          deleted because it has a label associated with it.",
     ),
     case(
+        "too much concurrency is reserved",
+        "updating function ops-api-prod-root",
+        "lambda:PutFunctionConcurrency",
+        400,
+        "InvalidParameterValueException",
+        "Specified ReservedConcurrentExecutions for function decreases account's \
+         UnreservedConcurrentExecution below its minimum value of [100].",
+    ),
+    case(
         "the package is too large",
         "creating function ops-api-prod-root",
         "lambda:CreateFunction",
