@@ -6,9 +6,12 @@ use crate::world::{Request, World};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Hears what S3 is asked, and with whose account in the request.
+/// An operation, and whose account the request names.
+type Asked = (String, Option<String>);
+
+/// Hears what S3 is asked.
 #[derive(Default)]
-struct Ear(Arc<Mutex<Vec<(String, Option<String>)>>>);
+struct Ear(Arc<Mutex<Vec<Asked>>>);
 
 impl Fault for Ear {
     fn before(&mut self, request: &Request, _: Duration) -> Verdict {
