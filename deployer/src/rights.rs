@@ -94,12 +94,10 @@ impl On {
                 let arn = format!("arn:{partition}:ssm:{region}:{account}:parameter{path}");
                 vec![format!("{arn}/*"), arn]
             }
-            // Some operations name the group, some its streams.
+            // Some operations name the group, some its streams; `*` doesn't end at a colon.
             Self::LogGroups => {
-                let functions = env.log_group_arn(&env.log_group("*"));
                 let access = env.log_group_arn(&env.access_log_group());
-                let groups = [functions, access];
-                groups.into_iter().flat_map(|arn| [format!("{arn}:*"), arn]).collect()
+                vec![env.log_group_arn(&env.log_group("*")), format!("{access}:*"), access]
             }
             Self::Roles | Self::BoundedRoles => {
                 vec![env.role_arn("*"), env.iam_arn(&format!("role/{}-*", env.name()))]

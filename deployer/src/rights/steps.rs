@@ -19,7 +19,11 @@ fn operations(kind: &str, action: Action) -> &'static [&'static str] {
         ("bucket", Create) => {
             &["s3:CreateBucket", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock"]
         }
-        ("bucket", Update) => &["s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock"],
+        ("bucket", Update) => &[
+            "s3:PutBucketPolicy",
+            "s3:PutBucketPublicAccessBlock",
+            "s3:PutEncryptionConfiguration",
+        ],
         ("bucket", Delete) => &["s3:DeleteBucket", "s3:DeleteObject", "s3:ListBucketVersions"],
         ("log group", Create) => &["logs:CreateLogGroup", "logs:PutRetentionPolicy"],
         ("log group", Update) => &["logs:PutRetentionPolicy", "logs:TagResource"],
@@ -37,12 +41,17 @@ fn operations(kind: &str, action: Action) -> &'static [&'static str] {
         ("role", Delete) => &["iam:DeleteRole", "iam:DeleteRolePolicy", "iam:DetachRolePolicy"],
         ("artifact", Create | Update) => &["s3:PutObject"],
         ("artifact", Delete) => &["s3:DeleteObject"],
-        ("function", Create) => {
-            &["lambda:CreateAlias", "lambda:CreateFunction", "lambda:PublishVersion"]
-        }
+        ("function", Create) => &[
+            "lambda:CreateAlias",
+            "lambda:CreateFunction",
+            "lambda:PublishVersion",
+            "lambda:PutFunctionConcurrency",
+        ],
         ("function", Update) => &[
             "lambda:CreateAlias",
+            "lambda:DeleteFunctionConcurrency",
             "lambda:PublishVersion",
+            "lambda:PutFunctionConcurrency",
             "lambda:UpdateFunctionCode",
             "lambda:UpdateFunctionConfiguration",
         ],
