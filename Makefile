@@ -11,7 +11,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help local package plan deploy destroy smoke-test rollback releases verify status logs outputs \
-	doctor graph test faults lint fmt clean tf-backend init ssm-put
+	doctor load graph test faults deny lint fmt clean tf-backend init ssm-put
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ outputs: ## URL and names
 doctor: ## what a deploy would lack, with the remedy
 	cargo xtask doctor $(ARGS)
 
+load: ## many callers at once, each of whom must be answered right (ARGS="--local")
+	cargo xtask load $(ARGS)
+
 graph: ## the stack as a Mermaid diagram
 	@cargo xtask graph
 
@@ -67,6 +70,9 @@ test: lint ## everything CI checks: format, lints, all tests, the local cloud en
 
 faults: ## break the deployer's requests in turn, and show what became of it
 	cargo xtask faults $(ARGS)
+
+deny: ## dependencies: weaknesses, licences, origins (needs cargo install --locked cargo-deny)
+	cargo deny --locked check
 
 lint: ## format check, and clippy with warnings denied
 	cargo fmt --check

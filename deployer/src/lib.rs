@@ -57,6 +57,7 @@ pub mod finding;
 pub mod git;
 pub mod http;
 pub mod lease;
+pub mod load;
 pub mod machine;
 mod object;
 pub mod quota;

@@ -119,6 +119,7 @@ fn help_of_every_verb() {
         "status",
         "logs",
         "invoke",
+        "load",
         "open",
         "outputs",
         "key",
@@ -167,6 +168,7 @@ fn usage_errors_exit_with_64_and_suggest() {
         "deploy --canary 100% --bake 5m",
         "deploy --canary 10% --bake 5w",
         "rollback --to the-last-one",
+        "load --clients 0",
     ]));
 }
 

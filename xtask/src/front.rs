@@ -30,7 +30,7 @@ const fn verb(name: &'static str, about: &'static str, packages: bool, cloud: bo
 }
 
 /// In the order in which they are used. The deployer documents them; `cargo xtask VERB --help` is its help.
-pub const VERBS: [Verb; 19] = [
+pub const VERBS: [Verb; 20] = [
     verb("plan", "Show what deploy would change", true, true),
     verb("diff", "The same as plan", true, true),
     verb("deploy", "Package, show the plan, and carry it out", true, true),
@@ -41,6 +41,7 @@ pub const VERBS: [Verb; 19] = [
     verb("status", "Show what is live", false, true),
     verb("logs", "Show what the functions and API Gateway logged", false, true),
     verb("invoke", "Call an endpoint with the key", false, true),
+    verb("load", "Have many callers call at once", false, true),
     verb("open", "Print or open an endpoint's URL", false, true),
     verb("outputs", "Print the URL and the names of a deployed stage", false, true),
     verb("key", "Show the API key", false, true),

@@ -11,6 +11,7 @@ mod explain;
 mod graph;
 mod invoke;
 mod key;
+mod load;
 mod logs;
 mod outputs;
 mod plan;
@@ -213,6 +214,9 @@ enum Verb {
     /// Call an endpoint with the key, and show the answer
     #[command(after_help = invoke::EXAMPLES)]
     Invoke(invoke::Args),
+    /// Have many callers call at once, and see that each gets a right answer
+    #[command(after_help = load::EXAMPLES)]
+    Load(load::Args),
     /// Print an endpoint's URL, and open it where there is a browser
     #[command(after_help = invoke::OPEN_EXAMPLES)]
     Open(invoke::OpenArgs),
@@ -253,6 +257,7 @@ impl Verb {
             Self::Status => "status",
             Self::Logs(_) => "logs",
             Self::Invoke(_) => "invoke",
+            Self::Load(_) => "load",
             Self::Open(_) => "open",
             Self::Outputs => "outputs",
             Self::Policy(_) => "policy",
@@ -291,6 +296,7 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         Verb::Status => status::run(common).await,
         Verb::Logs(args) => logs::run(common, args).await,
         Verb::Invoke(args) => invoke::run(common, args).await,
+        Verb::Load(args) => load::run(common, args).await,
         Verb::Open(args) => invoke::open(common, args).await,
         Verb::Outputs => outputs::run(common).await,
         Verb::Policy(args) => policy::run(common, args).await,

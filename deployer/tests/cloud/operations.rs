@@ -159,3 +159,36 @@ async fn a_role_that_somebody_else_has_set_is_left_alone() {
     let made = aws.iam.get_role().role_name(aws.env.gateway_log_role()).send().await;
     assert!(made.is_err());
 }
+
+/// By the clock on the wall, so as a real process.
+#[test]
+fn load_is_answered_right_or_by_the_plan() {
+    let account = Account::new();
+    let run = |line| Ran::of(&mut account.command(&local().endpoint, line));
+    run("load --seconds 1").ends(1).says("stage dev is not deployed");
+    run("deploy --yes").ends(0);
+    let ran = run("load --clients 2 --seconds 1 --json").ends(0);
+    let said = ran.json();
+    let routes = said["routes"].as_array().unwrap();
+    assert_eq!(routes.len(), ENDPOINTS.len());
+    for route in routes {
+        assert!(route["statuses"]["200"].as_u64().unwrap() > 0, "{route}");
+        let others = route["statuses"].as_object().unwrap().keys();
+        let others: Vec<_> =
+            others.filter(|status| !["200", "429"].contains(&&***status)).collect();
+        assert!(others.is_empty() && route["p99_ms"].as_f64().unwrap() > 0.0, "{route}");
+    }
+    let key = run("key show").ends(0).out;
+    assert!(!format!("{ran:?}").contains(key.trim()));
+
+    // What is wrong is counted and told, without the key that a handler repeats.
+    let echo = json!({ "statusCode": 200, "headers": { "content-type": "application/json" },
+        "body": json!({ "message": key.trim() }).to_string() });
+    let proof = json!({ "statusCode": 200, "headers": { "content-type": "application/json" },
+        "body": r#"{"message": "Hello, World!"}"# });
+    account.packages.put_two_faced_code("root", Some(&proof), Some(&echo));
+    run("deploy --yes --no-smoke").ends(0);
+    let ran = run("load --clients 2 --seconds 1");
+    assert!(!format!("{ran:?}").contains(key.trim()), "the key is shown");
+    ran.ends(5).says("body.message is");
+}

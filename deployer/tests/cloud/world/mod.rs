@@ -271,6 +271,7 @@ impl World {
             state.secrets.extend(request.secrets());
         });
         if let Some(latency) = self.state(|state| state.latency) {
+            #[allow(clippy::disallowed_methods, reason = "time that passes for nobody")]
             tokio::time::sleep(latency).await;
         }
         if self.state(|state| state.doomed) {
