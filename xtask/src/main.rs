@@ -7,6 +7,7 @@
 //! | `package` | the steps from sources to zips; `compile`, `elf`, `archive`, `manifest`, `sbom`, `git` and `target` are one each |
 //! | `local` | the local cloud |
 //! | `faults` | the fault suite and its table |
+//! | `watch` | to deploy when something is saved |
 //! | `front` | the deployer's verbs, and what each needs beforehand |
 
 mod archive;
@@ -20,6 +21,7 @@ mod manifest;
 mod package;
 mod sbom;
 mod target;
+mod watch;
 mod workspace;
 
 use std::env;
@@ -40,6 +42,7 @@ Examples:
   cargo xtask deploy --local             to the local cloud, which is started if need be
   cargo xtask deploy --stage prod        to AWS
   cargo xtask package --arch arm64       zips and their manifest in target/lambda
+  cargo xtask watch                      to the local cloud, at every save
   cargo xtask local down                 stop the local cloud
   cargo xtask faults                     break every request, and see that nothing is broken
 
@@ -58,6 +61,7 @@ enum Verb {
     Package(package::Options),
     Local(local::Local),
     Faults(faults::Faults),
+    Watch(watch::Watch),
 }
 
 fn main() -> ExitCode {
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Ok(Cli { verb: Verb::Package(options) }) => package::package(&options, true),
         Ok(Cli { verb: Verb::Local(local) }) => local.run(),
         Ok(Cli { verb: Verb::Faults(faults) }) => faults.run(),
+        Ok(Cli { verb: Verb::Watch(watch) }) => watch.run(),
         Err(usage) => {
             let _ = usage.print();
             return if usage.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };

@@ -8,6 +8,7 @@ use crate::world::World;
 use crate::world::fault::aws_like;
 use deployer::aws::{Access, Aws, Local};
 use deployer::engine::Plan;
+use deployer::http;
 use deployer::stack::APP;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -154,10 +155,13 @@ impl Account {
 
     /// What a path of the deployed API answers to a caller with the key.
     pub async fn get(&self, path: &str) -> u16 {
-        let key = self.run("key show").ends(0).out;
+        self.get_with(self.run("key show").ends(0).out.trim(), path).await
+    }
+
+    /// What it answers to a caller with this key.
+    pub async fn get_with(&self, key: &str, path: &str) -> u16 {
         let url = format!("{}{path}", self.outputs()["url"]);
-        let request = reqwest::Client::new().get(url).header("x-api-key", key.trim());
-        request.send().await.unwrap().status().as_u16()
+        http::get(&http::connector(), &url, &[("x-api-key", key)]).await.unwrap().status
     }
 }
 

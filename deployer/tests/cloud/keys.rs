@@ -20,9 +20,7 @@ fn shown(account: &Account, world: &World) -> String {
 
 /// What the API's door says to who has this key.
 async fn door(account: &Account, key: &str) -> u16 {
-    let url = format!("{}/", account.outputs()["url"]);
-    let request = reqwest::Client::new().get(url).header("x-api-key", key);
-    request.send().await.unwrap().status().as_u16()
+    account.get_with(key, "/").await
 }
 
 fn list(account: &Account, world: &World) -> Vec<Value> {

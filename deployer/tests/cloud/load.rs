@@ -6,8 +6,10 @@ use crate::account::Account;
 use crate::rollback::{answer, healthy};
 use crate::world::fault::{At, Break};
 use crate::world::{KILLED, World};
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use deployer::contract::{Endpoint, get};
 use deployer::engine::{Secret, Stop};
+use deployer::http;
 use deployer::release::Release;
 use deployer::stack::ENDPOINTS;
 use serde_json::json;
@@ -23,23 +25,19 @@ pub type Answer = Result<(u16, String, String), String>;
 pub struct Door {
     url: String,
     key: Secret,
-    client: reqwest::Client,
+    http: SharedHttpConnector,
 }
 
 impl Door {
     pub fn of(account: &Account) -> Self {
         let key = Secret::new(account.run("key show").ends(0).out.trim().to_owned());
-        Self { url: account.outputs()["url"].clone(), key, client: reqwest::Client::new() }
+        Self { url: account.outputs()["url"].clone(), key, http: http::connector() }
     }
 
     pub async fn call(&self, endpoint: &Endpoint) -> Answer {
-        let request = self.client.get(format!("{}{}", self.url, endpoint.path));
-        let answer = request.header("x-api-key", self.key.reveal()).send().await;
-        let answer = answer.map_err(|error| format!("{error:?}"))?;
-        let kind =
-            answer.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
-        let (status, kind) = (answer.status().as_u16(), kind.unwrap_or_default());
-        Ok((status, kind, answer.text().await.map_err(|error| format!("{error:?}"))?))
+        let (url, key) = (format!("{}{}", self.url, endpoint.path), self.key.reveal());
+        let answer = http::get(&self.http, &url, &[("x-api-key", key)]).await?;
+        Ok((answer.status, answer.content_type, answer.body))
     }
 }
 

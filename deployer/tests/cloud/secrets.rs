@@ -56,10 +56,7 @@ async fn a_key_of_another_value_is_replaced_and_both_stay_secret() {
     }
     assert_eq!(account.run("key show").ends(0).out.trim(), new);
     account.assert_as_wanted();
-    let client = reqwest::Client::new();
-    let url = format!("{}/", account.outputs()["url"]);
-    let answer = client.get(url).header("x-api-key", old).send().await.unwrap();
-    assert_eq!(answer.status(), 403, "the old key is void");
+    assert_eq!(account.get_with(&old, "/").await, 403, "the old key is void");
 }
 
 #[tokio::test]

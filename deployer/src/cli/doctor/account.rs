@@ -9,6 +9,8 @@ use crate::finding::Finding;
 use crate::resources::room::{
     LambdaRoom, Room, api_room, key_room, lambda_room, plan_room, role_room,
 };
+use crate::resources::{Asked, ask_rights};
+use crate::rights::{Mode, questions};
 use crate::stack::APP;
 use anyhow::{Error, Result, anyhow};
 use futures_util::future::join_all;
@@ -32,7 +34,7 @@ pub async fn look(common: &Common, access: &Access) -> Vec<Line> {
     let credentials = credentials(&aws, expiry.ok().flatten(), common);
     let mut lines = vec![("credentials", credentials), ("stage", stage(&aws, common))];
     let looks = [
-        within("rights", rights(common)),
+        within("rights", rights(&aws, common)),
         within("lambda", async { told(lambda_room(&aws).await.map(lambda), common) }),
         within("apis", async { room(api_room(&aws).await.map(Some), 1, common) }),
         within("api keys", async { room(key_room(&aws).await.map(Some), 2, common) }),
@@ -100,9 +102,22 @@ fn stage(aws: &Aws, common: &Common) -> Finding {
     }
 }
 
-/// Whether the credentials may do what a deploy does. Not asked yet.
-async fn rights(common: &Common) -> Finding {
-    Finding::skipped(format!("not asked; {} prints what is needed", common.command("policy")))
+/// Whether the credentials may do what a deploy does.
+async fn rights(aws: &Aws, common: &Common) -> Finding {
+    let policy = common.command("policy");
+    let questions = questions(&aws.env, common.functions(), Mode::Deploy);
+    match ask_rights(aws, &questions).await {
+        Asked::Unasked => Finding::ok("nothing is denied to the account's root"),
+        Asked::Untold(why) => {
+            Finding::skipped(format!("not known: {why}; {policy} prints what is needed"))
+        }
+        Asked::Told(missing) if missing.is_empty() => Finding::ok("all that a deploy may need"),
+        Asked::Told(missing) => {
+            let actions: Vec<_> = missing.iter().map(|missing| missing.action).collect();
+            let found = format!("{} are missing: {}", actions.len(), actions.join(", "));
+            Finding::failed(found, format!("have allowed what {policy} prints"))
+        }
+    }
 }
 
 fn lambda(LambdaRoom { unreserved, concurrency, code }: LambdaRoom) -> Finding {

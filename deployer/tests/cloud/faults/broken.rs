@@ -116,7 +116,7 @@ impl Journey {
             points.push((op.as_str(), *k));
         }
         if faults.is_empty() {
-            points = sample(&points);
+            points = vec![points[self.place(how) * points.len() / PLACES]];
         }
         let came = each(&points, |&(op, k)| {
             let (account, fired, stop) = ((self.before)(), Arc::default(), Stop::default());
@@ -169,6 +169,10 @@ impl Journey {
         report(name(how), points.len(), came);
     }
 
+    fn place(self, how: Break) -> usize {
+        (self.name.len() + 2 * how as usize) % PLACES
+    }
+
     /// Breaks every request that only reads, in one run.
     fn break_every_read(self, how: Break) {
         let (_, wanted) = self.unbroken();
@@ -188,13 +192,8 @@ impl Journey {
     }
 }
 
-/// Of so many requests each case of a push breaks one a run: early, in the middle and late.
-const SAMPLE: usize = 3;
-
-fn sample<T: Copy>(points: &[T]) -> Vec<T> {
-    let of = SAMPLE.min(points.len());
-    (0..of).map(|i| points[(2 * i + 1) * points.len() / (2 * of)]).collect()
-}
+/// A case of a push breaks one request: another part of the run from case to case.
+const PLACES: usize = 7;
 
 /// What the table calls it.
 fn name(how: Break) -> &'static str {
