@@ -7,9 +7,11 @@
 //! | `package` | the steps from sources to zips; `compile`, `elf`, `archive`, `manifest`, `sbom`, `git` and `target` are one each |
 //! | `local` | the local cloud |
 //! | `faults` | the fault suite and its table |
+//! | `bench` | the bench of the functions and its table |
 //! | `front` | the deployer's verbs, and what each needs beforehand |
 
 mod archive;
+mod bench;
 mod compile;
 mod elf;
 mod faults;
@@ -42,6 +44,7 @@ Examples:
   cargo xtask package --arch arm64       zips and their manifest in target/lambda
   cargo xtask local down                 stop the local cloud
   cargo xtask faults                     break every request, and see that nothing is broken
+  cargo xtask bench                      how quickly the functions start and answer
 
 The deployer's verbs take the deployer's options: see `cargo xtask deploy --help`.";
 
@@ -58,6 +61,7 @@ enum Verb {
     Package(package::Options),
     Local(local::Local),
     Faults(faults::Faults),
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Ok(Cli { verb: Verb::Package(options) }) => package::package(&options, true),
         Ok(Cli { verb: Verb::Local(local) }) => local.run(),
         Ok(Cli { verb: Verb::Faults(faults) }) => faults.run(),
+        Ok(Cli { verb: Verb::Bench(bench) }) => bench.run(),
         Err(usage) => {
             let _ = usage.print();
             return if usage.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
