@@ -77,8 +77,12 @@ impl Bench {
     }
 
     fn meter(&self, subjects: &[Subject]) -> Result<Vec<u8>> {
-        let mut meter = Command::new(built("meter")).arg(self.rounds.to_string())
-            .stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("starting the meter")?;
+        let mut meter = Command::new(built("meter"))
+            .arg(self.rounds.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting the meter")?;
         // Dropped when written, which is the end of what the meter reads.
         if let Some(input) = meter.stdin.take() {
             serde_json::to_writer(input, subjects).context("telling the meter what to measure")?;
@@ -97,12 +101,24 @@ impl Bench {
         let cores = std::thread::available_parallelism()?;
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = info.lines().find(|line| line.starts_with("model name"));
-        let model = model.and_then(|line| line.split_once(": ")).map_or("unknown", |(_, name)| name);
+        let model =
+            model.and_then(|line| line.split_once(": ")).map_or("unknown", |(_, name)| name);
         let Bench { rounds, .. } = self;
-        let triple = target.triple;
+        let (triple, priority) = (target.triple, priority());
         Ok(format!(
-            "{date}, commit {commit}, {triple}; {model}, {cores} cores; `cargo xtask bench --rounds {rounds}`.\n"
+            "{date}, commit {commit}, {triple}; {model}, {cores} cores; `cargo xtask bench --rounds {rounds}`{priority}.\n"
         ))
+    }
+}
+
+/// Whether other work was kept out, by the scheduling policy: see proc(5).
+fn priority() -> &'static str {
+    const POLICY: usize = 38; // counted from the program's name
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields.split(' '));
+    match fields.and_then(|mut fields| fields.nth(POLICY)) {
+        Some("1" | "2") => ", at real-time priority",
+        _ => "",
     }
 }
 
@@ -112,7 +128,10 @@ fn named(text: &str) -> Result<(String, PathBuf), String> {
 }
 
 fn subject(name: &str, command: &[&Path]) -> Subject {
-    Subject { name: name.to_owned(), command: command.iter().map(|part| part.to_path_buf()).collect() }
+    Subject {
+        name: name.to_owned(),
+        command: command.iter().map(|part| part.to_path_buf()).collect(),
+    }
 }
 
 /// The functions, as they are packaged.

@@ -176,8 +176,9 @@ mod tests {
 
     #[test]
     fn a_missing_target_is_named_with_the_remedy() {
-        let error =
-            Target::choose(Arch::Arm64, LINUX, |triple| triple == LINUX, true).unwrap_err().to_string();
+        let error = Target::choose(Arch::Arm64, LINUX, |triple| triple == LINUX, true)
+            .unwrap_err()
+            .to_string();
         assert!(error.ends_with("next: rustup target add aarch64-unknown-linux-musl"), "{error}");
     }
 }

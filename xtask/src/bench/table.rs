@@ -47,8 +47,9 @@ pub fn table(rows: &[Row]) -> Result<String> {
             ]
         };
         let ratios = times(row).into_iter().zip(times(template));
-        let ratios: String =
-            ratios.map(|(own, template)| format!(" {:.2} |", own as f64 / template as f64)).collect();
+        let ratios: String = ratios
+            .map(|(own, template)| format!(" {:.2} |", own as f64 / template as f64))
+            .collect();
         let (name, peak) = (&row.name, row.peak);
         let [program, zip] = [row.program, row.zip].map(|bytes| bytes.div_ceil(1000));
         text += &format!("| {name} |{ratios} {peak} | {program} | {zip} |\n");
