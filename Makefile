@@ -11,7 +11,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help local package plan deploy destroy smoke-test test-like-aws rollback releases verify status logs outputs \
-	doctor load graph test faults deny lint fmt clean tf-backend init ssm-put
+	doctor load graph test faults bench deny lint fmt clean tf-backend init ssm-put
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ test-like-aws: ## the local cloud end to end, with all that AWS does all the tim
 
 faults: ## break the deployer's requests in turn, and show what became of it
 	cargo xtask faults $(ARGS)
+
+bench: ## measure how the functions start and answer, for docs/PERFORMANCE.md
+	cargo xtask bench $(ARGS)
 
 deny: ## dependencies: weaknesses, licences, origins (needs cargo install --locked cargo-deny)
 	cargo deny --locked check

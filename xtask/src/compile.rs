@@ -65,7 +65,9 @@ fn fix_environment(command: &mut Command, target: &Target) {
     }
     command.env("CARGO_INCREMENTAL", "0");
     // Takes precedence over RUSTFLAGS and every `rustflags` of a config file.
-    command.env("CARGO_ENCODED_RUSTFLAGS", remapped_paths().join("\u{1f}".as_ref()));
+    let flags = remapped_paths().into_iter().chain(target.flags.iter().map(OsString::from));
+    let flags: Vec<OsString> = flags.collect();
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}".as_ref()));
 
     if let Some(linker) = target.linker {
         let variable =

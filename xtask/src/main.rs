@@ -8,9 +8,11 @@
 //! | `local` | the local cloud |
 //! | `faults` | the fault suite and its table |
 //! | `watch` | to deploy when something is saved |
+//! | `bench` | the bench of the functions and its table |
 //! | `front` | the deployer's verbs, and what each needs beforehand |
 
 mod archive;
+mod bench;
 mod compile;
 mod elf;
 mod faults;
@@ -45,6 +47,7 @@ Examples:
   cargo xtask watch                      to the local cloud, at every save
   cargo xtask local down                 stop the local cloud
   cargo xtask faults                     break every request, and see that nothing is broken
+  cargo xtask bench                      how quickly the functions start and answer
 
 The deployer's verbs take the deployer's options: see `cargo xtask deploy --help`.";
 
@@ -62,6 +65,7 @@ enum Verb {
     Local(local::Local),
     Faults(faults::Faults),
     Watch(watch::Watch),
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
         Ok(Cli { verb: Verb::Local(local) }) => local.run(),
         Ok(Cli { verb: Verb::Faults(faults) }) => faults.run(),
         Ok(Cli { verb: Verb::Watch(watch) }) => watch.run(),
+        Ok(Cli { verb: Verb::Bench(bench) }) => bench.run(),
         Err(usage) => {
             let _ = usage.print();
             return if usage.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };

@@ -71,15 +71,20 @@ impl fmt::Display for Arch {
     }
 }
 
-/// A rustc target, and the linker it needs if the host's own would not do.
+/// A rustc target, the linker it needs if the host's own would not do, and flags for rustc.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Target {
     pub triple: &'static str,
     pub linker: Option<&'static str>,
+    pub flags: &'static [&'static str],
 }
 
+/// Links the C library into the program: no loader runs before it, and the runtime's version no longer matters.
+const STATIC: &[&str] = &["-Ctarget-feature=+crt-static"];
+
 impl Target {
-    /// The best installed target for `arch`: static if there is one, else the host's own.
+    /// The best installed target for `arch`: static if there is one, else the host's own; that, too, static if the host
+    /// has its C library as an archive.
     ///
     /// # Errors
     ///
@@ -97,24 +102,38 @@ impl Target {
             );
         };
         let targets = Path::new(sysroot).join("lib/rustlib");
-        Target::choose(arch, host, |triple| targets.join(triple).join("lib").is_dir())
+        let installed = |triple: &str| targets.join(triple).join("lib").is_dir();
+        Target::choose(arch, host, installed, has_static_libc())
     }
 
-    fn choose(arch: Arch, host: &str, installed: impl Fn(&str) -> bool) -> Result<Target> {
+    fn choose(
+        arch: Arch,
+        host: &str,
+        installed: impl Fn(&str) -> bool,
+        static_libc: bool,
+    ) -> Result<Target> {
         let (musl, gnu) = (arch.musl(), arch.gnu());
         if installed(musl) {
             let native = host.ends_with("-linux-gnu") || host.ends_with("-linux-musl");
             let native = native && host.split('-').next() == musl.split('-').next();
             // A static program needs nothing of a foreign system, so the linker that comes with Rust is enough.
-            return Ok(Target { triple: musl, linker: (!native).then_some("rust-lld") });
+            let linker = (!native).then_some("rust-lld");
+            return Ok(Target { triple: musl, linker, flags: STATIC });
         }
         if host == gnu {
-            return Ok(Target { triple: gnu, linker: None });
+            let flags = if static_libc { STATIC } else { &[] };
+            return Ok(Target { triple: gnu, linker: None, flags });
         }
         bail!(
             "building for {arch} on {host}: Rust's {musl} target is not installed\n  next: rustup target add {musl}"
         );
     }
+}
+
+/// Whether the host's linker finds `libc.a`: then the compiler driver answers with its path, else with its bare name.
+fn has_static_libc() -> bool {
+    let output = Command::new("cc").arg("-print-file-name=libc.a").output();
+    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains('/'))
 }
 
 #[cfg(test)]
@@ -125,14 +144,18 @@ mod tests {
 
     #[test]
     fn static_is_preferred() {
-        let target = Target::choose(Arch::X86_64, LINUX, |_| true).unwrap();
-        assert_eq!(target, Target { triple: "x86_64-unknown-linux-musl", linker: None });
+        let target = Target::choose(Arch::X86_64, LINUX, |_| true, true).unwrap();
+        let triple = "x86_64-unknown-linux-musl";
+        assert_eq!(target, Target { triple, linker: None, flags: STATIC });
     }
 
     #[test]
     fn the_host_will_do() {
-        let target = Target::choose(Arch::X86_64, LINUX, |triple| triple == LINUX).unwrap();
-        assert_eq!(target, Target { triple: LINUX, linker: None });
+        for (static_libc, flags) in [(true, STATIC), (false, &[])] {
+            let installed = |triple: &str| triple == LINUX;
+            let target = Target::choose(Arch::X86_64, LINUX, installed, static_libc).unwrap();
+            assert_eq!(target, Target { triple: LINUX, linker: None, flags });
+        }
     }
 
     #[test]
@@ -142,10 +165,10 @@ mod tests {
             (Arch::X86_64, "x86_64-apple-darwin"),
             (Arch::Arm64, "aarch64-apple-darwin"),
         ] {
-            let target = Target::choose(arch, host, |_| true).unwrap();
+            let target = Target::choose(arch, host, |_| true, true).unwrap();
             assert_eq!(
                 target,
-                Target { triple: arch.musl(), linker: Some("rust-lld") },
+                Target { triple: arch.musl(), linker: Some("rust-lld"), flags: STATIC },
                 "{arch} on {host}"
             );
         }
@@ -153,8 +176,9 @@ mod tests {
 
     #[test]
     fn a_missing_target_is_named_with_the_remedy() {
-        let error =
-            Target::choose(Arch::Arm64, LINUX, |triple| triple == LINUX).unwrap_err().to_string();
+        let error = Target::choose(Arch::Arm64, LINUX, |triple| triple == LINUX, true)
+            .unwrap_err()
+            .to_string();
         assert!(error.ends_with("next: rustup target add aarch64-unknown-linux-musl"), "{error}");
     }
 }
