@@ -11,6 +11,7 @@ import asyncio
 import fcntl
 import json
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -77,8 +78,20 @@ def configure(args):
     os.environ.setdefault("LOG_LEVEL", "WARNING")
 
 
+def allow_many_files():
+    """Every connection is one, and every warm function has some: as many as the system allows anybody."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS says "unlimited" and refuses more than this.
+    wanted = 10_240 if most == resource.RLIM_INFINITY else most
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    except (ValueError, OSError):
+        pass  # then it stays as it was
+
+
 def main():
     args = arguments()
+    allow_many_files()
     home = str(args.home.resolve()) if args.home else None
     record = {
         "pid": os.getpid(),
@@ -99,8 +112,9 @@ def main():
     config = Config()
     config.bind = [f"{args.host}:{args.port}"]
     config.loglevel = "WARNING"
-    # Longer than clients keep a connection that they don't use, or one would send a request into its end.
-    config.keep_alive_timeout = 120
+    # Long enough that hardly a client sends a request into a connection's end; not longer, for until then the server
+    # keeps also those that their clients have closed.
+    config.keep_alive_timeout = 20
     config.keep_alive_max_requests = 1_000_000
     asyncio.run(serve(app, config))
 
