@@ -120,6 +120,8 @@ pub struct Aws {
     pub lists: Lists,
     /// The releases on record, as they were read or written last.
     pub records: Mutex<Vec<Record>>,
+    /// What is still to be put on record, when all else is done.
+    pub last_record: Mutex<Option<Record>>,
     /// Keys that were rotated and still work, as they were listed last: ids, and until when (seconds since
     /// 1970).
     pub retiring: Mutex<BTreeMap<String, i64>>,
@@ -183,6 +185,7 @@ impl Aws {
             key: Mutex::default(),
             lists: Lists::default(),
             records: Mutex::default(),
+            last_record: Mutex::default(),
             retiring: Mutex::default(),
             lease: OnceLock::new(),
             pacer,

@@ -11,7 +11,7 @@
 
 mod record;
 
-pub use record::{Held, KEY, Record, Seen, look};
+pub use record::{HANDOVER, Held, KEY, Record, Seen, look};
 
 use crate::aws::{Aws, Failure};
 use crate::resources::Bucket;
@@ -113,6 +113,9 @@ pub async fn take(
         let lease =
             Lease { nonce, made_bucket, state: Mutex::new(state), lost: OnceLock::default() };
         let _ = aws.lease.set(lease);
+        if let Some(left) = now.handover(aws).filter(|_| !undisturbed) {
+            pause(left, aws.stop()).await?;
+        }
         return Ok(undisturbed);
     }
 }
@@ -162,17 +165,21 @@ async fn make_bucket(aws: &Aws) -> Result<bool> {
     bucket.make(aws).await.context("taking the lease on the stage, for which its bucket is made")
 }
 
-/// Does the work with the lease in hand, if there is one: renews it meanwhile, frees it afterwards.
-/// Should it be lost, the work is asked to stop.
-pub async fn keep<T>(aws: &Aws, work: impl Future<Output = T>) -> T {
-    let Some(lease) = aws.lease.get() else { return work.await };
+/// Does the work with the lease in hand, if there is one: renews it meanwhile, and frees it afterwards,
+/// together with what is done `last`. Should it be lost, the work is asked to stop.
+pub async fn keep<T, L>(
+    aws: &Aws,
+    work: impl Future<Output = T>,
+    last: impl Future<Output = L>,
+) -> (T, L) {
+    let Some(lease) = aws.lease.get() else { return (work.await, last.await) };
     tokio::pin!(work);
     let result = tokio::select! {
         result = &mut work => result,
         () = every(BEAT, || lease.renew(aws)) => work.await,
     };
-    lease.free(aws).await;
-    result
+    let ((), last) = tokio::join!(lease.free(aws), last);
+    (result, last)
 }
 
 impl Lease {

@@ -104,7 +104,7 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
             let (e, name, function, api) =
                 (env.clone(), env.function(name), function.clone(), api.clone());
             graph.add(move |link| {
-                link.after(&function);
+                link.to(&function); // not after it: its alias is enough
                 let source_arn = link.to(&api).map(|api| e.invoke_arn(api.as_str()));
                 Permission::for_api(name.clone(), source_arn)
             })
@@ -137,12 +137,9 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
         }
     });
 
+    // Alarms wait for nothing: of what isn't there yet they know nothing.
     for alarm in alarms::of_api(env) {
-        let stage = stage.clone();
-        graph.add(move |link| {
-            link.after(&stage);
-            alarm.clone()
-        });
+        graph.add(move |_| alarm.clone());
     }
 
     if DASHBOARD {
@@ -260,11 +257,7 @@ fn function(
         artifact: link.to(&artifact),
     });
     for alarm in alarms::of_function(env, short) {
-        let function = function.clone();
-        graph.add(move |link| {
-            link.after(&function);
-            alarm.clone()
-        });
+        graph.add(move |_| alarm.clone());
     }
     function
 }

@@ -4,7 +4,7 @@ use super::explain::Preflight;
 use super::outputs::Outputs;
 use super::rights::{Check, Rights};
 use super::run::{
-    Surveyed, carry_out, connect, load_release, look_at_lease, mind_interrupts, survey, take_lease,
+    Surveyed, carry_out, connect, load_release, look_and_read, mind_interrupts, survey, take_lease,
     tell, with_lease,
 };
 use super::screen::{BOLD, DIM, GOOD, agrees, can_ask, count, paint, result, say, time};
@@ -15,7 +15,7 @@ use crate::aws::Aws;
 use crate::engine::{Action, Plan, Report, Silent, Step, survey_owned};
 use crate::lease;
 use crate::release::Release;
-use crate::resources::{Canary, LISTED, history, kinds, needed};
+use crate::resources::{Canary, LISTED, history, kinds, needed, upload_ahead};
 use crate::retry::until;
 use crate::rights::Mode;
 use anyhow::{Context, Result, bail};
@@ -96,10 +96,8 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let aws = connect(common).await?;
     let Args { watch, leave, .. } = *args;
     let (release, changed) = (&release, false);
-    let read = async {
-        let seen = look_at_lease(common, &aws).await?;
-        Ok((seen, survey(common, &aws, release).await?))
-    };
+    let nothing = |surveyed: &Surveyed| surveyed.plan.is_all(Action::Create);
+    let read = look_and_read(common, &aws, || survey(common, &aws, release), nothing);
     let ((seen, surveyed), rights) = args.check.beside(common, &aws, Mode::Deploy, read).await?;
     let mut deploy =
         Deploy { common, aws: &aws, release, watch, leave, rights, changed, saved, started };
@@ -113,8 +111,15 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         makes_bucket: true,
         patience: args.patience.time(),
     };
-    let undisturbed = take_lease(common, &aws, seen, &intent).await?;
-    with_lease(&aws, deploy.carry_out(undisturbed, surveyed)).await
+    let ahead = async {
+        // What was saved in a plan is done under the lease or not at all.
+        if args.plan.is_none() {
+            upload_ahead(&aws, release, &surveyed.plan).await;
+        }
+        Ok(())
+    };
+    let (undisturbed, ()) = tokio::try_join!(take_lease(common, &aws, seen, &intent), ahead)?;
+    with_lease(common, &aws, deploy.carry_out(undisturbed, surveyed)).await
 }
 
 impl Deploy<'_> {
@@ -229,6 +234,7 @@ impl Deploy<'_> {
         if surveyed.spared.iter().all(|(kind, owned)| needed(aws, kind, owned)) {
             return Ok(Exit::Done);
         }
+        history::write_last(aws).await?; // it says what is needed
         let again = survey(common, aws, self.release).await?;
         let report = carry_out(common, aws, &again.survey, &again.plan).await;
         Ok(if report.complete() { Exit::Done } else { tell(&report, common, "deploy") })

@@ -2,7 +2,7 @@
 
 use super::rights::Check;
 use super::run::{
-    self, connect, look_at_lease, mind_interrupts, survey_for_destroy, take_lease, tell, with_lease,
+    self, connect, look_and_read, mind_interrupts, survey_for_destroy, take_lease, tell, with_lease,
 };
 use super::screen::{BAD, DIM, GOOD, ask, can_ask, count, paint, result, say, time};
 use super::{Common, Exit, Patience, explain, show_plan};
@@ -41,10 +41,9 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         bail!(explain::NobodyToAsk);
     }
     let aws = connect(common).await?;
-    let read = async {
-        let seen = look_at_lease(common, &aws).await?;
-        Ok((seen, survey_for_destroy(common, &aws).await.context(explain::Preflight)?))
-    };
+    let find = async || survey_for_destroy(common, &aws).await.context(explain::Preflight);
+    let is_empty = |(_, plan): &(_, Plan)| plan.steps.is_empty();
+    let read = look_and_read(common, &aws, find, is_empty);
     let ((mut seen, mut found), rights) =
         args.check.beside(common, &aws, Mode::Destroy, read).await?;
     let plan = &found.1;
@@ -87,7 +86,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
             break;
         }
     }
-    with_lease(&aws, carry_out(common, &aws, found, started)).await
+    with_lease(common, &aws, carry_out(common, &aws, found, started)).await
 }
 
 fn nothing(common: &Common) -> Exit {

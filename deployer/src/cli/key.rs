@@ -178,7 +178,7 @@ async fn change(
     if aws.lease.get().is_none() {
         bail!(NotDeployed(common.stage.clone()));
     }
-    with_lease(&aws, async {
+    with_lease(common, &aws, async {
         // Under the lease, whatever was seen before.
         match go(common, &aws, &question, &act).await {
             Ok(()) => Ok(Exit::Done),

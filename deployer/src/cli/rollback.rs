@@ -4,7 +4,7 @@ use super::explain::{self, Preflight};
 use super::outputs::Outputs;
 use super::rights::Check;
 use super::run::{
-    carry_out, connect, look_at_lease, mind_interrupts, take_lease, target, tell, with_lease,
+    carry_out, connect, look_and_read, mind_interrupts, take_lease, target, tell, with_lease,
 };
 use super::screen::{GOOD, agrees, can_ask, paint, say, time};
 use super::watch::{self, Watch};
@@ -62,10 +62,8 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         bail!(explain::NobodyToAsk);
     }
     let aws = connect(common).await?;
-    let read = async {
-        let seen = look_at_lease(common, &aws).await?;
-        Ok((seen, find(common, &aws, args.to).await.context(Preflight)?))
-    };
+    let find = async || find(common, &aws, args.to).await.context(Preflight);
+    let read = look_and_read(common, &aws, find, |_| false);
     let ((seen, found), rights) = args.check.beside(common, &aws, Mode::Deploy, read).await?;
     let Found { to, plan, .. } = &found;
     let summary = show_plan::summary(plan);
@@ -100,7 +98,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let (doing, patience) = ("rollback", args.patience.time());
     let intent = lease::Intent { doing, git_sha: &to.git_sha, makes_bucket: false, patience };
     let undisturbed = take_lease(common, &aws, seen, &intent).await?;
-    with_lease(&aws, go(common, &aws, args, found, (undisturbed, started))).await
+    with_lease(common, &aws, go(common, &aws, args, found, (undisturbed, started))).await
 }
 
 /// With the lease in hand.

@@ -10,12 +10,14 @@ use crate::env::Env;
 use crate::http::WrongClock;
 use crate::lease;
 use crate::release::Release;
+use crate::resources::history::{self, State};
 use crate::resources::{Disproved, Withdrawn, api_id, fact, kinds, needed, served_code};
 use crate::stack::{APP, Stack, stack};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+use tokio::time::Instant; // stands still and jumps in tests
 
 static KINDS: LazyLock<Vec<crate::engine::Kind<Aws>>> = LazyLock::new(kinds);
 
@@ -141,20 +143,56 @@ pub async fn deployed(common: &Common, aws: &Aws) -> Result<Option<Deployed>> {
     Ok(Some(Deployed { api: api.0, release, since }))
 }
 
-/// Looks at the lease, before the stage is read; and, where a run was stopped a moment ago, waits until
-/// AWS's lists tell of what it made.
+/// Looks at the lease, before anything is read.
 pub async fn look_at_lease(common: &Common, aws: &Aws) -> Result<lease::Seen> {
     let seen = lease::look(aws).await.context(Preflight)?;
-    if let Some(lag) = seen.lag(aws) {
-        if !common.quiet {
-            say(paint(
-                DIM,
-                "the last run was stopped a moment ago; waiting for AWS to list what it made",
-            ));
-        }
-        crate::retry::pause(lag, aws.stop()).await?;
-    }
+    wait_for_lists(common, aws, &seen).await?;
     Ok(seen)
+}
+
+/// Waits, where a run was stopped a moment ago, until AWS's lists tell of what it made. True if that was so.
+async fn wait_for_lists(common: &Common, aws: &Aws, seen: &lease::Seen) -> Result<bool> {
+    let Some(lag) = seen.lag(aws) else { return Ok(false) };
+    if !common.quiet {
+        say(paint(
+            DIM,
+            "the last run was stopped a moment ago; waiting for AWS to list what it made",
+        ));
+    }
+    crate::retry::pause(lag, aws.stop()).await?;
+    Ok(true)
+}
+
+/// Looks at the lease and reads the stage, so that what was read is from after that look, or as good as
+/// that: both at once, and once more if the stage might have changed in between. `is_empty` says whether
+/// there was nothing.
+pub async fn look_and_read<T, F>(
+    common: &Common,
+    aws: &Aws,
+    read: impl Fn() -> F,
+    is_empty: impl Fn(&T) -> bool,
+) -> Result<(lease::Seen, T)>
+where
+    F: Future<Output = Result<T>>,
+{
+    let began = Instant::now();
+    let (seen, stage) = tokio::join!(lease::look(aws), read());
+    let seen = seen.context(Preflight)?;
+    let empty = stage.as_ref().is_ok_and(is_empty);
+    let holds = seen.was_free_for(aws, began.elapsed(), empty);
+    if !wait_for_lists(common, aws, &seen).await? && holds {
+        return Ok((seen, stage?));
+    }
+    let stage = read().await?;
+    let records = history::known(aws);
+    let open = history::current(&records).is_some_and(|record| record.state != State::Live);
+    Ok(match seen.handover(aws).filter(|_| open) {
+        Some(left) => {
+            crate::retry::pause(left, aws.stop()).await?;
+            (seen, read().await?)
+        }
+        None => (seen, stage),
+    })
 }
 
 /// Takes the lease on the stage; `seen` is how it was when the stage was read. Says whether what was
@@ -228,8 +266,21 @@ impl Observer for StopWhenExpired {
 }
 
 /// Changes the stage with the lease in hand. Should another run have taken it over meanwhile, says so.
-pub async fn with_lease(aws: &Aws, change: impl Future<Output = Result<Exit>>) -> Result<Exit> {
-    let exit = lease::keep(aws, change).await?;
+pub async fn with_lease(
+    common: &Common,
+    aws: &Aws,
+    change: impl Future<Output = Result<Exit>>,
+) -> Result<Exit> {
+    let (exit, last) = lease::keep(aws, change, history::write_last(aws)).await;
+    let exit = match (exit?, last) {
+        (Exit::Done, Err(_)) if aws.stop().asked() => Exit::Interrupted,
+        (Exit::Done, Err(error)) => {
+            explain::print(&error, common);
+            say(format!("it serves; run {} again to finish", common.verb));
+            Exit::PartlyDone
+        }
+        (exit, _) => exit,
+    };
     let Some(holder) = aws.lease.get().and_then(lease::Lease::lost_to) else { return Ok(exit) };
     let error = paint(BAD, "error:");
     say(format!("{error} this run could not renew its lease on the stage in time, and stopped"));

@@ -141,7 +141,7 @@ async fn keep(common: &Common, aws: &Aws, record: Record, needless: Needless) ->
             return Ok(Exit::PartlyDone);
         }
     }
-    history::put(aws, &Record { state: State::Live, ..good }).await?;
+    history::put_at_the_end(aws, Record { state: State::Live, ..good });
     if !common.quiet {
         say(paint(GOOD, format!("release {number} is live")));
     }

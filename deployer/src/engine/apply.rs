@@ -1,6 +1,7 @@
 //! Carrying a plan out: the same walk again, now changing things.
 
-use super::{Action, Observer, Outcome, PARALLEL, Step, Stop, Survey, kind_uses, walk};
+use super::walk::{answered, walk};
+use super::{Action, Observer, Outcome, PARALLEL, Step, Stop, Survey, Waits, kind_uses};
 use anyhow::{Context, Error};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,8 +38,10 @@ impl<C: Sync + 'static> Survey<'_, C> {
                 None => {
                     let (kind, owned) = &self.leftovers[index - nodes];
                     Box::pin(async move {
-                        let deleted = (kind.delete)(cx, owned.id.clone()).await;
-                        deleted.with_context(|| format!("deleting {} {}", kind.name, owned.name))
+                        let deleting = || format!("deleting {} {}", kind.name, owned.name);
+                        (kind.delete)(cx, owned.id.clone()).await.with_context(deleting)?;
+                        answered();
+                        (kind.gone)(cx, owned.id.clone()).await.with_context(deleting)
                     })
                 }
             }
@@ -58,8 +61,9 @@ impl<C: Sync + 'static> Survey<'_, C> {
         report
     }
 
-    /// For each step, the steps that come before it.
-    fn order(&self) -> Vec<BTreeSet<usize>> {
+    /// For each step, what it waits for: where nothing else is said, until the others have answered,
+    /// but for a leftover, until those that stay have moved on.
+    fn order(&self) -> Vec<Waits> {
         let kinds: Vec<&str> = (self.nodes.iter().map(|node| node.kind()))
             .chain(self.leftovers.iter().map(|(kind, _)| kind.name))
             .collect();
@@ -69,8 +73,16 @@ impl<C: Sync + 'static> Survey<'_, C> {
                 |&other: &usize| uses.get(kinds[other]).is_some_and(|used| used.contains(kind));
             (0..kinds.len()).filter(user).collect::<BTreeSet<_>>()
         };
-        let mut order: Vec<_> = self.nodes.iter().map(|node| node.uses().clone()).collect();
-        order.extend(self.leftovers.iter().map(|(kind, _)| users_of(kind.name)));
-        order
+        let declared = self.nodes.iter().map(|node| Waits {
+            uses: node.uses().clone(),
+            answered: node.needs().clone(),
+            early: node.begins_early(),
+        });
+        let leftovers = self.leftovers.iter().map(|(kind, _)| {
+            let uses = users_of(kind.name);
+            let leaving = |&&user: &&usize| user >= self.nodes.len() && !kind.early;
+            Waits { answered: uses.iter().filter(leaving).copied().collect(), uses, early: kind.early }
+        });
+        declared.chain(leftovers).collect()
     }
 }

@@ -47,14 +47,14 @@ pub struct Link {
 }
 
 impl Link {
-    /// Another's output: fills the property and makes the edge.
+    /// Another's output: fills the property and makes the edge. This is made once that is there.
     pub fn to<O: Clone>(&self, other: &Handle<O>) -> Value<O> {
         self.after(other);
         self.needs.borrow_mut().insert(other.node);
         other.value()
     }
 
-    /// Only the edge: this is made after the other, and deleted before it.
+    /// Only the edge: this is made when the other is done, and deleted before it.
     pub fn after<O>(&self, other: &Handle<O>) {
         self.uses.borrow_mut().insert(other.node);
     }

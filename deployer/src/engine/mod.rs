@@ -33,7 +33,7 @@ pub use plan::{Action, Plan, Step};
 pub use resource::{Kind, Live, Owned, Owner, Resource, kind_uses};
 pub use survey::{Failures, Foreign, Interrupted, Survey, survey_owned};
 pub use value::{Secret, Value};
-pub use walk::{Event, Observer, Outcome, Silent, Stop, Stopped, note, walk};
+pub use walk::{Event, Observer, Outcome, Silent, Stop, Stopped, Waits, note, turn, walk};
 
 /// How many resources are read or changed at once. AWS's own limits are kept by `retry.rs`;
 /// this only keeps the number of open connections reasonable.

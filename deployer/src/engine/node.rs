@@ -1,6 +1,7 @@
 //! One declared resource without its type: how the graph holds it.
 
 use super::graph::{Link, Slot};
+use super::walk::answered;
 use super::{Action, Change, Live, Owner, Resource, diff};
 use anyhow::{Context, Result};
 use futures_util::future::BoxFuture;
@@ -21,6 +22,8 @@ pub(super) trait Node<C>: Send + Sync {
     fn uses(&self) -> &BTreeSet<usize>;
     /// Those of them whose outputs must be known to read it.
     fn needs(&self) -> &BTreeSet<usize>;
+    /// Whether it begins before all that it uses is done.
+    fn begins_early(&self) -> bool;
     /// Publishes the output if it follows from the name; says whether it does.
     fn foretell(&self, cx: &C) -> bool;
     /// Whether it can be read before the outputs that it needs are known.
@@ -80,6 +83,10 @@ where
         &self.needs
     }
 
+    fn begins_early(&self) -> bool {
+        R::EARLY
+    }
+
     fn foretell(&self, cx: &C) -> bool {
         let foretold = self.wanted().foretell(cx);
         let told = foretold.is_some();
@@ -120,14 +127,17 @@ where
 
     fn apply<'a>(&'a self, cx: &'a C, action: Action) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let wanted = self.wanted();
-            let (doing, output) = match (action, self.live.get().and_then(Option::as_ref)) {
+            let (wanted, live) = (self.wanted(), self.live.get().and_then(Option::as_ref));
+            let (doing, output) = match (action, live) {
                 (Action::Create, _) => ("creating", wanted.create(cx).await),
                 (Action::Update, Some(live)) => ("updating", wanted.update(cx, live).await),
                 _ => return Ok(()),
             };
-            self.publish(output.with_context(|| format!("{doing} {} {}", R::KIND, self.name))?);
-            Ok(())
+            let doing = || format!("{doing} {} {}", R::KIND, self.name);
+            let output = output.with_context(doing)?;
+            self.publish(output.clone());
+            answered();
+            wanted.settle(cx, live, &output).await.with_context(doing)
         })
     }
 }

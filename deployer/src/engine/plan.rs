@@ -54,7 +54,12 @@ impl Plan {
 
     /// True when there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.steps.iter().all(|step| step.action == Action::Keep)
+        self.is_all(Action::Keep)
+    }
+
+    /// Whether all steps have this action.
+    pub fn is_all(&self, action: Action) -> bool {
+        self.steps.iter().all(|step| step.action == action)
     }
 
     /// Reads a saved plan, refusing what this version can't honour.

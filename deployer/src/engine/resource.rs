@@ -1,4 +1,4 @@
-//! What a kind of resource must know how to do: five verbs, and to name its own.
+//! What a kind of resource must know how to do: five verbs, to wait until AWS has done them, and to name its own.
 
 use anyhow::Result;
 use futures_util::future::BoxFuture;
@@ -24,6 +24,10 @@ pub trait Resource<C: Sync>: Serialize + Sized + Send + Sync + 'static {
     /// Whether [`read`](Resource::read) finds it by its name, whatever it uses: then it waits for nobody.
     const READS_ALONE: bool = false;
 
+    /// Whether it is begun before everything is done that it uses, and itself waits for that: its
+    /// [`turn`](super::turn).
+    const EARLY: bool = false;
+
     /// Unique among the declared resources of its kind.
     fn name(&self) -> String;
 
@@ -46,9 +50,25 @@ pub trait Resource<C: Sync>: Serialize + Sized + Send + Sync + 'static {
         live: &Live<Self, Self::Output>,
     ) -> impl Future<Output = Result<Self::Output>> + Send;
 
+    /// Ends what was made or updated, when others use its output already: what AWS still has to do, and
+    /// what nobody needs who uses it.
+    fn settle(
+        &self,
+        _cx: &C,
+        _live: Option<&Live<Self, Self::Output>>,
+        _output: &Self::Output,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
     /// Deletes what [`read`](Resource::read) or [`owned`](Resource::owned) called `id`. Already
     /// gone is fine.
     fn delete(cx: &C, id: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Waits until what was deleted is gone, when what it used is being deleted already.
+    fn gone(_cx: &C, _id: &str) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
 
     /// Everything of this kind that bears our tags, declared or not. Kinds that vanish with
     /// their parent (a stage with its API) have none of their own.
@@ -92,6 +112,8 @@ pub struct Kind<C> {
     pub uses: &'static [&'static str],
     pub(super) owned: OwnedFn<C>,
     pub(super) delete: DeleteFn<C>,
+    pub(super) gone: DeleteFn<C>,
+    pub(super) early: bool,
 }
 
 impl<C: Sync + 'static> Kind<C> {
@@ -101,6 +123,8 @@ impl<C: Sync + 'static> Kind<C> {
             uses,
             owned: |cx| Box::pin(R::owned(cx)),
             delete: |cx, id| Box::pin(async move { R::delete(cx, &id).await }),
+            gone: |cx, id| Box::pin(async move { R::gone(cx, &id).await }),
+            early: R::EARLY,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::node::{Finding, Node};
 use super::plan::FORMAT_VERSION;
 use super::{
-    Action, Graph, Kind, Observer, Outcome, Owned, Owner, PARALLEL, Plan, Step, Stop, walk,
+    Action, Graph, Kind, Observer, Outcome, Owned, Owner, PARALLEL, Plan, Step, Stop, Waits, walk,
 };
 use anyhow::{Context, Error, Result, anyhow, bail};
 use futures_util::future::BoxFuture;
@@ -50,15 +50,16 @@ impl<C: Sync + 'static> Graph<C> {
         observer: Arc<dyn Observer>,
     ) -> Result<Survey<'k, C>> {
         let foretold: Vec<bool> = self.nodes.iter().map(|node| node.foretell(cx)).collect();
-        let waits = |node: &dyn Node<C>| -> BTreeSet<usize> {
+        let waits = |node: &dyn Node<C>| -> Waits {
             if node.reads_alone() {
-                return BTreeSet::new();
+                return Waits::default();
             }
-            node.needs().iter().copied().filter(|&used| !foretold[used]).collect()
+            let unknown = node.needs().iter().copied().filter(|&used| !foretold[used]);
+            unknown.collect::<BTreeSet<_>>().into()
         };
-        let mut uses: Vec<_> = self.nodes.iter().map(|node| waits(&**node)).collect();
-        uses.resize_with(self.nodes.len() + kinds.len(), BTreeSet::new);
-        let outcomes = walk(&uses, PARALLEL, stop, observer, |index| match self.nodes.get(index) {
+        let mut waits: Vec<_> = self.nodes.iter().map(|node| waits(&**node)).collect();
+        waits.resize_with(self.nodes.len() + kinds.len(), Waits::default);
+        let outcomes = walk(&waits, PARALLEL, stop, observer, |index| match self.nodes.get(index) {
             Some(node) => Box::pin(async move { node.read(cx).await.map(|()| Read::Node) }),
             None => list(cx, &kinds[index - self.nodes.len()]),
         })
@@ -109,8 +110,8 @@ pub async fn survey_owned<'k, C: Sync + 'static>(
     stop: &Stop,
     observer: Arc<dyn Observer>,
 ) -> Result<Survey<'k, C>> {
-    let uses = vec![BTreeSet::new(); kinds.len()];
-    let outcomes = walk(&uses, PARALLEL, stop, observer, |kind| list(cx, &kinds[kind])).await;
+    let waits = vec![Waits::default(); kinds.len()];
+    let outcomes = walk(&waits, PARALLEL, stop, observer, |kind| list(cx, &kinds[kind])).await;
     let owned = all_done(outcomes)?.into_iter().filter_map(Read::owned);
     Ok(Survey { nodes: vec![], steps: vec![], leftovers: pair(kinds, owned), kinds })
 }

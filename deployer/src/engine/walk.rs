@@ -1,13 +1,13 @@
 //! The one walk over a graph: to read it, to change it and, backwards, to delete it.
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, bail};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// What became of one node.
 #[derive(Debug)]
@@ -86,88 +86,265 @@ impl Observer for Silent {
     fn hear(&self, _: usize, _: Event) {}
 }
 
-type Teller = Arc<dyn Fn(&str) + Send + Sync>;
+/// What a node waits for before it begins: other nodes, by their indices.
+#[derive(Clone, Debug, Default)]
+pub struct Waits {
+    /// Until they are done.
+    pub uses: BTreeSet<usize>,
+    /// Those of them that need only have answered.
+    pub answered: BTreeSet<usize>,
+    /// Whether those that need be done need only have begun: the node itself waits for its [`turn`].
+    pub early: bool,
+}
+
+impl From<BTreeSet<usize>> for Waits {
+    fn from(uses: BTreeSet<usize>) -> Self {
+        Self { uses, ..Self::default() }
+    }
+}
+
+impl Waits {
+    /// How far `used` must have come.
+    fn until(&self, used: usize) -> Stage {
+        match (self.answered.contains(&used), self.early) {
+            (true, _) => Stage::Answered,
+            (false, true) => Stage::Begun,
+            (false, false) => Stage::Done,
+        }
+    }
+}
+
+/// How far a node has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Waiting,
+    Begun,
+    Answered,
+    Done,
+    /// It will never be done.
+    Lost,
+}
+
+/// What a node hears that waits for its turn.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// So many of those that it uses aren't done.
+    After(usize),
+    /// This one will never be done.
+    Never(usize),
+    Stopped,
+}
+
+/// The walk, as the node sees it that is being visited.
+struct Visit {
+    tell: Box<dyn Fn(&str) + Send + Sync>,
+    answered: Box<dyn Fn() + Send + Sync>,
+    turn: watch::Receiver<Turn>,
+    stop: Stop,
+}
 
 tokio::task_local! {
-    static TELLER: Teller;
+    static VISIT: Visit;
 }
 
 /// Says what the node being visited is waiting for. Outside a walk nobody hears it.
 pub fn note(text: &str) {
-    let _ = TELLER.try_with(|tell| tell(text));
+    let _ = VISIT.try_with(|visit| (visit.tell)(text));
 }
 
-/// Visits every node once all those it `uses` are done, at most `limit` at a time.
+/// Says that others may use the node being visited, though it isn't done.
+pub(super) fn answered() {
+    let _ = VISIT.try_with(|visit| (visit.answered)());
+}
+
+/// Waits until everything is done that the node being visited uses. For nodes that begin early.
 ///
-/// Event-driven: a node starts the moment its last neighbour is done; there are no levels. A
-/// failure skips only what depends on it, directly or not; everything else goes on. The result
-/// has one outcome for each node. `uses` must be free of cycles: nodes on one would be reported
-/// as stopped.
+/// # Errors
+/// When that will never be, or the run was asked to stop.
+pub async fn turn() -> Result<()> {
+    let Ok((mut turn, stop)) = VISIT.try_with(|visit| (visit.turn.clone(), visit.stop.clone()))
+    else {
+        return Ok(()); // it is always its turn outside a walk
+    };
+    let come = turn.wait_for(|turn| !matches!(turn, Turn::After(1..)));
+    let come = tokio::select! {
+        come = come => come.map(|turn| *turn),
+        () = stop.wait() => bail!(Stopped),
+    };
+    match come {
+        Ok(Turn::Never(cause)) => bail!(Prevented(cause)),
+        Ok(Turn::After(_)) => Ok(()),
+        Ok(Turn::Stopped) | Err(_) => bail!(Stopped),
+    }
+}
+
+/// What a node ends with whose turn never came, because of another.
+#[derive(Debug)]
+struct Prevented(usize);
+
+impl fmt::Display for Prevented {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("what it needs has failed")
+    }
+}
+
+impl std::error::Error for Prevented {}
+
+/// Visits every node once what it [waits for](Waits) is so, at most `limit` at a time.
+///
+/// Event-driven: a node starts the moment its last neighbour has come far enough; there are no
+/// levels. A failure skips only what depends on it, directly or not; everything else goes on. The
+/// result has one outcome for each node. `waits` must be free of cycles: nodes on one would be
+/// reported as stopped.
 pub async fn walk<'a, T>(
-    uses: &[BTreeSet<usize>],
+    waits: &[Waits],
     limit: usize,
     stop: &Stop,
     observer: Arc<dyn Observer>,
     visit: impl Fn(usize) -> BoxFuture<'a, Result<T>>,
 ) -> Vec<Outcome<T>> {
-    let mut outcomes: Vec<Option<Outcome<T>>> = uses.iter().map(|_| None).collect();
-    let mut missing: Vec<usize> = uses.iter().map(BTreeSet::len).collect();
-    let mut ready: VecDeque<usize> = (0..uses.len()).filter(|&node| missing[node] == 0).collect();
+    let mut course = Course::new(waits);
+    let mut outcomes: Vec<Option<Outcome<T>>> = waits.iter().map(|_| None).collect();
+    let (answer, mut answers) = mpsc::unbounded_channel();
     let mut running = FuturesUnordered::new();
     loop {
         while !stop.asked() && running.len() < limit.max(1) {
-            let Some(node) = ready.pop_front() else { break };
-            let heard = observer.clone();
-            let teller: Teller = {
-                let observer = observer.clone();
-                Arc::new(move |text| observer.hear(node, Event::Note(text)))
-            };
+            let Some(node) = course.ready.pop_front() else { break };
+            let (teller, heard, answer) = (observer.clone(), observer.clone(), answer.clone());
             let visiting = visit(node);
-            running.push(TELLER.scope(teller, async move {
+            let context = Visit {
+                tell: Box::new(move |text| teller.hear(node, Event::Note(text))),
+                answered: Box::new(move || answer.send(node).unwrap_or_default()),
+                turn: course.turns[node].subscribe(),
+                stop: stop.clone(),
+            };
+            running.push(VISIT.scope(context, async move {
                 heard.hear(node, Event::Started);
                 let started = Instant::now();
                 let result = visiting.await;
                 match &result {
                     Ok(_) => heard.hear(node, Event::Done(started.elapsed())),
-                    Err(error) if was_stopped(error) => heard.hear(node, Event::Stopped),
+                    Err(error) if was_stopped(error) || prevented(error).is_some() => {
+                        heard.hear(node, Event::Stopped);
+                    }
                     Err(error) => heard.hear(node, Event::Failed(error)),
                 }
                 (node, result)
             }));
+            course.comes_to(node, Stage::Begun);
         }
-        let Some((node, result)) = running.next().await else { break };
-        match result {
+        let (node, result) = tokio::select! {
+            biased;
+            Some(node) = answers.recv() => {
+                course.comes_to(node, Stage::Answered);
+                continue;
+            }
+            ended = running.next() => match ended {
+                Some(ended) => ended,
+                None => break,
+            },
+        };
+        let outcome = match result {
             Ok(value) => {
-                outcomes[node] = Some(Outcome::Done(value));
-                for user in users(uses, node) {
-                    missing[user] -= 1;
-                    if missing[user] == 0 {
-                        ready.push_back(user);
-                    }
+                course.comes_to(node, Stage::Done);
+                Outcome::Done(value)
+            }
+            Err(error) if was_stopped(&error) => {
+                course.stops(node);
+                Outcome::Stopped
+            }
+            Err(error) => {
+                for (skipped, cause) in course.fails(node) {
+                    outcomes[skipped] = Some(Outcome::Skipped(cause));
+                }
+                match prevented(&error) {
+                    Some(cause) => Outcome::Skipped(cause),
+                    None => Outcome::Failed(error),
                 }
             }
-            Err(error) if was_stopped(&error) => outcomes[node] = Some(Outcome::Stopped),
-            Err(error) => {
-                outcomes[node] = Some(Outcome::Failed(error));
-                skip_users(uses, node, &mut outcomes);
-            }
-        }
+        };
+        outcomes[node] = Some(outcome);
     }
     outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Stopped)).collect()
 }
 
-fn users(uses: &[BTreeSet<usize>], node: usize) -> impl Iterator<Item = usize> {
-    (0..uses.len()).filter(move |&user| uses[user].contains(&node))
+fn prevented(error: &Error) -> Option<usize> {
+    error.chain().find_map(<dyn std::error::Error>::downcast_ref).map(|Prevented(cause)| *cause)
 }
 
-fn skip_users<T>(uses: &[BTreeSet<usize>], failed: usize, outcomes: &mut [Option<Outcome<T>>]) {
-    let mut causes = vec![failed];
-    while let Some(cause) = causes.pop() {
-        for user in users(uses, cause) {
-            if outcomes[user].is_none() {
-                outcomes[user] = Some(Outcome::Skipped(cause));
-                causes.push(user);
+/// How far all nodes have come, and what follows from it.
+struct Course<'a> {
+    waits: &'a [Waits],
+    users: Vec<Vec<usize>>,
+    stages: Vec<Stage>,
+    /// How many neighbours haven't come far enough for a node to begin.
+    missing: Vec<usize>,
+    turns: Vec<watch::Sender<Turn>>,
+    ready: VecDeque<usize>,
+}
+
+impl<'a> Course<'a> {
+    fn new(waits: &'a [Waits]) -> Self {
+        let mut users = vec![vec![]; waits.len()];
+        for (node, waits) in waits.iter().enumerate() {
+            waits.uses.iter().for_each(|&used| users[used].push(node));
+        }
+        let missing: Vec<usize> = waits.iter().map(|waits| waits.uses.len()).collect();
+        Self {
+            users,
+            stages: vec![Stage::Waiting; waits.len()],
+            turns: missing.iter().map(|&uses| watch::Sender::new(Turn::After(uses))).collect(),
+            ready: (0..waits.len()).filter(|&node| missing[node] == 0).collect(),
+            missing,
+            waits,
+        }
+    }
+
+    fn comes_to(&mut self, node: usize, stage: Stage) {
+        // Of the same moment, the end may be heard before the answer.
+        if stage < self.stages[node] {
+            return;
+        }
+        let before = std::mem::replace(&mut self.stages[node], stage);
+        for &user in &self.users[node] {
+            let needed = self.waits[user].until(node);
+            if before < needed && needed <= stage {
+                self.missing[user] -= 1;
+                if self.missing[user] == 0 && self.stages[user] == Stage::Waiting {
+                    self.ready.push_back(user);
+                }
             }
+            if stage == Stage::Done {
+                self.turns[user].send_modify(|turn| {
+                    if let Turn::After(uses) = turn {
+                        *uses -= 1;
+                    }
+                });
+            }
+        }
+    }
+
+    /// What will never begin now, and because of which other; what has begun early hears of it.
+    fn fails(&mut self, node: usize) -> Vec<(usize, usize)> {
+        self.stages[node] = Stage::Lost;
+        let (mut causes, mut skipped) = (vec![node], vec![]);
+        while let Some(cause) = causes.pop() {
+            for &user in &self.users[cause] {
+                self.turns[user].send_replace(Turn::Never(cause));
+                if self.stages[user] == Stage::Waiting {
+                    self.stages[user] = Stage::Lost;
+                    skipped.push((user, cause));
+                    causes.push(user);
+                }
+            }
+        }
+        skipped
+    }
+
+    fn stops(&mut self, node: usize) {
+        self.stages[node] = Stage::Lost;
+        for &user in &self.users[node] {
+            self.turns[user].send_replace(Turn::Stopped);
         }
     }
 }

@@ -14,6 +14,10 @@ pub const KEY: &str = "lease.json";
 /// A record is some hundred bytes.
 const LARGEST: usize = 16 * 1024;
 
+/// Of a lease that was freed more lately nobody can say whether that was before something was read, for AWS's
+/// clocks may be apart, and times are rounded; and its last holder may still be saying that all went well.
+pub const HANDOVER: Duration = Duration::from_secs(5);
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     pub(super) format_version: u32,
@@ -72,6 +76,24 @@ impl Seen {
 
     pub(super) fn is_free(&self) -> bool {
         self.etag.is_none() || self.record.as_ref().is_some_and(|record| !record.held)
+    }
+
+    /// Whether nobody had the stage for `time` until it was looked at, as far as the lease can tell;
+    /// `empty` says that nothing was found of the stage then. A stage without a lease may be one that a
+    /// run was just deleting.
+    pub fn was_free_for(&self, aws: &Aws, time: Duration, empty: bool) -> bool {
+        let age = u64::try_from(self.age(aws)).unwrap_or_default();
+        match self.etag {
+            Some(_) => self.is_free() && Duration::from_secs(age) > time + HANDOVER,
+            None => empty,
+        }
+    }
+
+    /// How long the last holder may still be saying how it ended, if it has just given the lease back.
+    pub fn handover(&self, aws: &Aws) -> Option<Duration> {
+        let age = Duration::from_secs(u64::try_from(self.age(aws)).unwrap_or_default());
+        let lately = self.etag.is_some() && self.is_free();
+        HANDOVER.checked_sub(age).filter(|left| lately && !left.is_zero())
     }
 
     pub(super) fn is_from(&self, nonce: &str) -> bool {

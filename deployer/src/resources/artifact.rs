@@ -1,12 +1,13 @@
 //! A function's package in the staging bucket, named by what is in it.
 
-use super::{Aws, BucketName, outputs};
+use super::{Aws, Bucket, BucketName, outputs};
 use crate::aws::{Missing, UPLOAD};
-use crate::engine::{Live, Owner, Resource, Value};
-use crate::release::Package;
+use crate::engine::{Action, Live, Owner, Plan, Resource, Step, Value};
+use crate::release::{Package, Release};
 use anyhow::{Context, Result, bail};
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use futures_util::future::join_all;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -32,6 +33,23 @@ pub(super) const PREFIX: &str = "artifacts/";
 /// Where a function's package lies.
 pub(super) fn key(function: &str, package: &Package) -> String {
     format!("{PREFIX}{function}/{}.zip", package.sha256)
+}
+
+/// Uploads what a run is about to upload, while it takes the lease: a package is named by what it is and
+/// never changes, so nobody can be in its way. What fails is tried again, and told, in its turn.
+pub async fn upload_ahead(cx: &Aws, release: &Release, plan: &Plan) {
+    let is = |step: &&Step, kind| step.kind == kind && step.action == Action::Create;
+    if plan.steps.iter().any(|step| is(&step, Bucket::KIND)) {
+        return;
+    }
+    let created = plan.steps.iter().filter(|step| is(step, Artifact::KIND));
+    let uploads = created.filter_map(|step| step.name.split_once('/')).map(async |(function, _)| {
+        let (bucket, function) = (BucketName(cx.env.bucket()).into(), function.to_owned());
+        let artifact = Artifact { bucket, package: release.package(&function), function };
+        artifact.create(cx).await.ok()
+    });
+    let uploaded = join_all(uploads).await.into_iter().flatten().map(|ArtifactKey(key)| key);
+    cx.lists.seen().uploaded.extend(uploaded);
 }
 
 impl Artifact {
@@ -78,6 +96,9 @@ impl Resource<Aws> for Artifact {
     }
 
     async fn create(&self, cx: &Aws) -> Result<ArtifactKey> {
+        if cx.lists.seen().uploaded.contains(&self.key()) {
+            return Ok(ArtifactKey(self.key()));
+        }
         let Some(file) = &self.package.file else { bail!("its package is not on this machine") };
         let zip = tokio::fs::read(file)
             .await

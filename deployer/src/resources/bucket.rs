@@ -4,7 +4,7 @@
 use super::encryption::{BY_S3, encrypt, encryption};
 use super::{Aws, gone, is_ours, outputs, owner};
 use crate::aws::{Failure, Missing};
-use crate::engine::{Foreign, Live, Owned, Owner, Resource};
+use crate::engine::{Foreign, Live, Owned, Owner, Resource, turn};
 use crate::env::Tags;
 use crate::lease;
 use crate::retry::{Made, make_or_adopt, until};
@@ -216,6 +216,7 @@ async fn remove(cx: &Aws, bucket: &str, objects: Vec<ObjectIdentifier>) -> Resul
 impl Resource<Aws> for Bucket {
     const KIND: &'static str = "bucket";
     type Output = BucketName;
+    const EARLY: bool = true;
 
     fn name(&self) -> String {
         self.name.clone()
@@ -268,32 +269,47 @@ impl Resource<Aws> for Bucket {
             && !self.make(cx).await?
             && let Some(live) = self.read(cx).await?
         {
-            return self.update(cx, &live).await;
+            if live.props.encryption != self.encryption {
+                encrypt(cx, &self.name).await?;
+            }
+            return Ok(live.output);
         }
-        // One after the other: S3 refuses parallel changes to one bucket (OperationAborted).
-        self.block_public_access(cx).await?;
-        self.put_policy(cx).await?;
         Ok(BucketName(self.name.clone()))
     }
 
-    async fn update(&self, cx: &Aws, live: &Live<Self, BucketName>) -> Result<BucketName> {
-        if live.props.public_access_blocked != self.public_access_blocked {
-            self.block_public_access(cx).await?;
-        }
-        if live.props.encryption != self.encryption {
-            encrypt(cx, &self.name).await?;
-        }
-        if live.props.policy != self.policy {
-            self.put_policy(cx).await?;
-        }
+    async fn update(&self, _: &Aws, live: &Live<Self, BucketName>) -> Result<BucketName> {
         Ok(live.output.clone())
     }
 
-    /// Empties it first, and again should something have come late. The lease goes last, on condition
-    /// that it is still ours: from then on another run may have the stage, and its lease is not touched.
+    /// Closes it. A new one is encrypted, and closed to the public, by itself (S3, since 2023); meanwhile
+    /// what has to be in it is uploaded. One after the other: S3 refuses parallel changes to one bucket
+    /// (OperationAborted).
+    async fn settle(
+        &self,
+        cx: &Aws,
+        live: Option<&Live<Self, BucketName>>,
+        _: &BucketName,
+    ) -> Result<()> {
+        let is = live.map(|live| &live.props);
+        if is.is_none_or(|is| is.public_access_blocked != self.public_access_blocked) {
+            self.block_public_access(cx).await?;
+        }
+        if is.is_some_and(|is| is.encryption != self.encryption) {
+            encrypt(cx, &self.name).await?;
+        }
+        if is.is_none_or(|is| is.policy != self.policy) {
+            self.put_policy(cx).await?;
+        }
+        Ok(())
+    }
+
+    /// Empties it while what used it is deleted, and again should something have come late. The lease goes
+    /// last, on condition that it is still ours: from then on another run may have the stage, and its lease
+    /// is not touched.
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
         let (lease, account) = (cx.lease.get(), &cx.env.account);
         let versioned = empty(cx, id, lease.map(|_| lease::KEY)).await?;
+        turn().await?;
         if let Some(lease) = lease {
             lease.delete(cx).await?;
         }

@@ -95,7 +95,6 @@ impl Function {
             || cx.lambda.publish_version().function_name(name).code_sha256(&self.code).send();
         let version =
             cx.call_new("lambda:PublishVersion", publish).await?.version.unwrap_or_default();
-        self.settled(cx, Some(&version)).await?;
         self.name_served(cx, &version).await?;
         Ok(Version(version))
     }
@@ -103,9 +102,10 @@ impl Function {
     /// The version that Lambda published along with a change; where it didn't, it is published now.
     async fn published(&self, cx: &Aws, version: Option<String>) -> Result<Version> {
         let is_number = |version: &String| version.parse::<u64>().is_ok();
-        let Some(version) = version.filter(is_number) else { return self.publish(cx).await };
-        self.settled(cx, Some(&version)).await?;
-        Ok(Version(version))
+        match version.filter(is_number) {
+            Some(version) => Ok(Version(version)),
+            None => self.publish(cx).await,
+        }
     }
 
     /// Makes the alias, if there is none. The first version serves once the stage has a route to it; an
@@ -136,6 +136,11 @@ impl Function {
             result => drop(result?),
         }
         Ok(())
+    }
+
+    async fn delete_whole(&self, cx: &Aws) -> Result<()> {
+        Self::delete(cx, &self.name).await?;
+        Self::gone(cx, &self.name).await
     }
 
     async fn role_exists(&self, cx: &Aws) -> Result<bool> {
@@ -358,7 +363,7 @@ impl Resource<Aws> for Function {
             // A role of the same name is another role: Lambda's grant to decrypt the environment
             // was the old one's, and every call would fail
             // (hashicorp/terraform-provider-aws#6352).
-            Self::delete(cx, &self.name).await?;
+            self.delete_whole(cx).await?;
             bail!(
                 "its role had been deleted, and no other can take its place; so the function was deleted too; deploy again to make it"
             )
@@ -369,7 +374,7 @@ impl Resource<Aws> for Function {
             failed = now.last_update_status() == Some(&LastUpdateStatus::Failed);
             if now.state() == Some(&State::Failed) {
                 // No update mends this: "you must delete and recreate" (Lambda function states).
-                Self::delete(cx, &self.name).await?;
+                self.delete_whole(cx).await?;
                 bail!(
                     "Lambda could not prepare it before, so it was deleted; deploy again to make it"
                 );
@@ -390,11 +395,25 @@ impl Resource<Aws> for Function {
         Ok(version)
     }
 
+    /// Until Lambda has prepared the version. Meanwhile it can have its permission, and be called: Lambda
+    /// answers when it is prepared.
+    async fn settle(
+        &self,
+        cx: &Aws,
+        _: Option<&Live<Self, Version>>,
+        version: &Version,
+    ) -> Result<()> {
+        self.settled(cx, Some(version.as_str())).await
+    }
+
     /// Without a qualifier: all versions and aliases go with it.
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
         let request = || cx.lambda.delete_function().function_name(id).send();
-        gone(cx.call("lambda:DeleteFunction", request).await)?;
-        // Its log group goes next, and must not meet a last invocation.
+        gone(cx.call("lambda:DeleteFunction", request).await)
+    }
+
+    /// Its log group must not meet a last invocation.
+    async fn gone(cx: &Aws, id: &str) -> Result<()> {
         // Twice, for Lambda may know it on one machine and not on the next.
         until("Lambda to forget the function", PREPARATION, async || {
             let seen = async || Ok::<_, anyhow::Error>(get_config(cx, id, None).await?.is_some());

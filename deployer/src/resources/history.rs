@@ -7,7 +7,7 @@
 mod store;
 
 pub(super) use store::{begin, objects};
-pub use store::{put, read};
+pub use store::{put, put_at_the_end, read, take_back, write_last};
 
 use super::stage::Throttle;
 use super::{Aws, Version};

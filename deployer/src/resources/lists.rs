@@ -3,9 +3,12 @@
 
 use super::api_key::Key;
 use super::rest_api::Api;
+use super::stage::Deployment;
 use super::usage_plan::Plan;
 use anyhow::Result;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{MutexGuard, PoisonError};
 use tokio::sync::Mutex;
 
 #[derive(Default)]
@@ -14,6 +17,18 @@ pub struct Lists {
     pub(super) apis: List<Api>,
     pub(super) keys: List<Key>,
     pub(super) plans: List<Plan>,
+    seen: std::sync::Mutex<Seen>,
+}
+
+/// What was seen while a stage was read, for those who change it: under the lease nobody else does.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Of the stage's API, if that was looked for.
+    pub deployments: Option<Vec<Deployment>>,
+    /// The stages of each usage plan, by its id.
+    pub bound: BTreeMap<String, Vec<String>>,
+    /// The packages that this run has uploaded since.
+    pub uploaded: BTreeSet<String>,
 }
 
 /// Held while it is read, so that everybody else waits for the same answer.
@@ -29,11 +44,16 @@ impl Lists {
     /// Reads each list at most once during a survey.
     pub async fn once<T>(&self, survey: impl Future<Output = T>) -> T {
         self.kept.store(true, Ordering::Relaxed);
+        *self.seen() = Seen::default();
         let surveyed = survey.await;
         self.kept.store(false, Ordering::Relaxed);
         (*self.apis.0.lock().await, *self.keys.0.lock().await) = (None, None);
         *self.plans.0.lock().await = None;
         surveyed
+    }
+
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn get<T: Clone>(

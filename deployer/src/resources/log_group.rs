@@ -2,7 +2,7 @@
 
 use super::{Aws, adopt, function, gone, is_ours, outputs, owner};
 use crate::aws::{Failure, Missing};
-use crate::engine::{Live, Owned, Owner, Resource};
+use crate::engine::{Live, Owned, Owner, Resource, turn};
 use crate::env::Tags;
 use crate::retry::{Made, make_or_adopt};
 use crate::stack::ENDPOINTS;
@@ -134,6 +134,7 @@ fn deleted(cx: &Aws) -> MutexGuard<'_, BTreeSet<String>> {
 impl Resource<Aws> for LogGroup {
     const KIND: &'static str = "log group";
     type Output = LogGroupName;
+    const EARLY: bool = true;
 
     fn name(&self) -> String {
         self.name.clone()
@@ -182,6 +183,7 @@ impl Resource<Aws> for LogGroup {
     }
 
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        turn().await?; // what wrote there must be gone
         deleted(cx).insert(id.to_owned());
         let request = || cx.logs.delete_log_group().log_group_name(id).send();
         gone(cx.call("logs:DeleteLogGroup", request).await)

@@ -39,7 +39,7 @@ mod versions;
 
 pub use alarm::{Alarm, Measure, ringing};
 pub use api_key::{ApiKey, ApiKeyId, retiring};
-pub use artifact::{Artifact, ArtifactKey};
+pub use artifact::{Artifact, ArtifactKey, upload_ahead};
 pub use bucket::{Bucket, BucketName};
 pub use canary::{Canary, Withdrawn};
 pub use ci_role::{CiRole, OidcProvider};

@@ -353,10 +353,14 @@ impl Resource<Aws> for RestApi {
         Ok(live.output.clone())
     }
 
-    /// Takes its routes, deployments and stages along. AWS answers before it is done.
+    /// Takes its routes, deployments and stages along.
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
         let request = || cx.apigateway.delete_rest_api().rest_api_id(id).send();
-        gone(cx.call("apigateway:DeleteRestApi", request).await)?;
+        gone(cx.call("apigateway:DeleteRestApi", request).await)
+    }
+
+    /// AWS answers before it is done.
+    async fn gone(cx: &Aws, id: &str) -> Result<()> {
         until("API Gateway to delete the API", Duration::from_secs(120), async || {
             Ok((!exists(cx, id).await?).then_some(()))
         })

@@ -5,9 +5,9 @@ use super::history::{self, Record, Served};
 use super::rest_api::busy_or_gone;
 use super::{ApiId, Aws, Canary, Observation, Proof, Version, api_id, outputs, owner, versions};
 use crate::aws::{Failure, Missing};
-use crate::engine::{Live, Resource, Stopped, Value};
+use crate::engine::{Live, Resource, Stopped, Value, turn};
 use crate::env::{ALIAS, ALIAS_VARIABLE, Tags};
-use crate::retry::{Made, look_then_make, make_or_adopt};
+use crate::retry::{Made, make_once, make_or_adopt};
 use anyhow::{Result, bail};
 use aws_sdk_apigateway::types::{MethodSetting, Op, PatchOperation};
 use futures_util::future::join_all;
@@ -54,16 +54,6 @@ pub enum Entry {
     Return,
 }
 
-impl Entry {
-    /// Calls these versions before anything is moved, if they are to be proven.
-    async fn prove(&self, cx: &Aws, versions: &BTreeMap<String, String>) -> Result<()> {
-        match self {
-            Self::Release { proof, .. } => proof.check(cx, versions).await,
-            Self::Return => Ok(()),
-        }
-    }
-}
-
 /// A limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Throttle {
@@ -90,6 +80,7 @@ pub fn standing(version: &str, commit: &str, state: &str) -> BTreeMap<&'static s
 /// All methods of all paths. A setting for one method would count more.
 const EVERYTHING: &str = "*/*";
 
+#[derive(Clone)]
 pub(super) struct Deployment {
     pub id: String,
     pub description: String,
@@ -159,6 +150,31 @@ impl Stage {
         })
     }
 
+    /// Calls these versions, if they are to be proven, and waits for all that the stage needs, while the
+    /// release is `begun`. If they don't keep their promise, or something is missing, it is taken back.
+    async fn proven<T>(
+        &self,
+        cx: &Aws,
+        versions: &BTreeMap<String, String>,
+        begun: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let on_record = history::known(cx);
+        let proven = async {
+            match &self.entry {
+                Entry::Release { proof, .. } => proof.check(cx, versions).await,
+                Entry::Return => Ok(()),
+            }
+        };
+        // A version that Lambda couldn't prepare is known by its function sooner than by calling it.
+        let proven = async { tokio::try_join!(proven, turn()) };
+        let (proven, begun) = tokio::join!(proven, begun);
+        if let Err(error) = proven {
+            history::take_back(cx, &on_record).await;
+            return Err(error);
+        }
+        begun
+    }
+
     /// Has all these versions serve, at the same time as the stage moves.
     async fn flip(
         &self,
@@ -189,10 +205,13 @@ impl Stage {
 
     /// The deployment of these routes: the one that is there, or a new one.
     async fn deployment(&self, cx: &Aws, api: &str) -> Result<String> {
-        let look = async || {
-            let found = deployments(cx, api).await?.into_iter();
-            Ok(found.filter(|d| d.description == describe(&self.deployment)).map(|d| d.id).next())
+        let of_these = |found: Vec<Deployment>| {
+            let mut found = found.into_iter();
+            found.find(|d| d.description == describe(&self.deployment)).map(|d| d.id)
         };
+        let seen = cx.lists.seen().deployments.clone();
+        let is_new = matches!(self.entry, Entry::Release { again: None, .. });
+        let look = async || deployments(cx, api).await.map(of_these);
         let make = async || {
             // Without a stage name: with one, AWS makes or moves the stage too, without tags.
             let request = || {
@@ -202,14 +221,16 @@ impl Stage {
             let made = cx.call_new("apigateway:CreateDeployment", request).await?;
             Ok(made.id.unwrap_or_default())
         };
-        if matches!(self.entry, Entry::Release { again: None, .. }) {
-            return look_then_make(look, make).await;
-        }
-        // What could be snapshotted now is the API as it stands, which is another.
-        let Some(kept) = look().await? else {
-            bail!("the deployment of definition {} has been deleted", self.deployment)
+        let there = match seen {
+            Some(seen) => of_these(seen),
+            None => look().await?,
         };
-        Ok(kept)
+        match there {
+            Some(there) => Ok(there),
+            None if is_new => make_once(look, make).await,
+            // What could be snapshotted now is the API as it stands, which is another.
+            None => bail!("the deployment of definition {} has been deleted", self.deployment),
+        }
     }
 
     /// The settings come in a second call: until it is through, the stage has no limits. The key
@@ -217,13 +238,14 @@ impl Stage {
     async fn make(&self, cx: &Aws, api: &str) -> Result<StageName> {
         let all = self.candidates(&BTreeMap::new())?;
         // Its routes are tried by the smoke test: nobody has a key to them yet.
-        let (proven, deployment) =
-            tokio::join!(self.entry.prove(cx, &all), self.deployment(cx, api));
-        proven?;
-        let deployment = deployment?;
-        if let Entry::Release { proof, again, .. } = &self.entry {
-            history::begin(cx, self.draft(cx, proof, *again)?, true).await?;
-        }
+        let begun = async {
+            let deployment = self.deployment(cx, api).await?;
+            if let Entry::Release { proof, again, .. } = &self.entry {
+                history::begin(cx, self.draft(cx, proof, *again)?, true).await?;
+            }
+            Ok(deployment)
+        };
+        let deployment = self.proven(cx, &all, begun).await?;
         let variables: HashMap<String, String> = self.variables.clone().into_iter().collect();
         let request = || {
             let request = cx.apigateway.create_stage().rest_api_id(api).stage_name(&self.name);
@@ -290,6 +312,8 @@ impl Resource<Aws> for Stage {
     type Output = StageName;
     /// In whatever API bears the name: so it needn't wait for its routes to be read.
     const READS_ALONE: bool = true;
+    /// The versions are proven as soon as they are there; what serves moves when all else is done.
+    const EARLY: bool = true;
 
     fn name(&self) -> String {
         self.name.clone()
@@ -309,12 +333,16 @@ impl Resource<Aws> for Stage {
             }
         };
         let there = async {
-            let Some(api) = api_id(cx).await? else { return Ok(None) };
+            let Some(api) = api_id(cx).await? else {
+                cx.lists.seen().deployments = Some(vec![]);
+                return Ok(None);
+            };
             let get = || {
                 cx.apigateway.get_stage().rest_api_id(api.as_str()).stage_name(&self.name).send()
             };
             let stage = async { Ok(cx.call("apigateway:GetStage", get).await.or_missing()?) };
             let (stage, deployments) = tokio::try_join!(stage, deployments(cx, api.as_str()))?;
+            cx.lists.seen().deployments = Some(deployments.clone());
             Ok::<_, anyhow::Error>(stage.map(|stage| (api, stage, deployments)))
         };
         let (there, functions, records) = tokio::join!(there, self.serving(cx), records);
@@ -373,24 +401,23 @@ impl Resource<Aws> for Stage {
                 true => self.candidates(&BTreeMap::new())?,
                 false => candidates.clone(),
             };
-            let deployment = async {
-                match stage_moves {
-                    true => self.deployment(cx, api).await,
-                    false => Ok(String::new()),
+            let begun = async {
+                let deployment = match stage_moves {
+                    true => self.deployment(cx, api).await?,
+                    false => String::new(),
+                };
+                if let Entry::Release { proof, again, .. } = &self.entry {
+                    if new_routes && again.is_none() {
+                        proof.check_routes(cx, api, &calls).await?;
+                    }
+                    let moves = serves_otherwise || !candidates.is_empty();
+                    history::begin(cx, self.draft(cx, proof, *again)?, moves).await?;
                 }
+                Ok(deployment)
             };
-            let (proven, deployment) = tokio::join!(self.entry.prove(cx, &calls), deployment);
-            proven?;
-            let deployment = deployment?;
-            if let Entry::Release { proof, again, canary } = &self.entry {
-                if new_routes && again.is_none() {
-                    proof.check_routes(cx, api, &calls).await?;
-                }
-                let moves = serves_otherwise || !candidates.is_empty();
-                history::begin(cx, self.draft(cx, proof, *again)?, moves).await?;
-                if let Some(canary) = canary {
-                    canary.bake(cx, proof, &is.functions, &candidates).await?;
-                }
+            let deployment = self.proven(cx, &calls, begun).await?;
+            if let Entry::Release { proof, canary: Some(canary), .. } = &self.entry {
+                canary.bake(cx, proof, &is.functions, &candidates).await?;
             }
             let stage = async {
                 match stage_moves {

@@ -93,9 +93,6 @@ pub(super) struct Plan {
 
 impl Plan {
     fn of(plan: &aws_sdk_apigateway::types::UsagePlan, tags: Tags, keys: Vec<String>) -> Self {
-        let stage = |stage: &ApiStage| {
-            format!("{}:{}", stage.api_id().unwrap_or("?"), stage.stage().unwrap_or("?"))
-        };
         let period = plan.quota().and_then(|quota| quota.period());
         Self {
             id: plan.id().unwrap_or_default().to_owned(),
@@ -106,12 +103,17 @@ impl Plan {
                 quota: plan.quota().map_or(0, |quota| quota.limit()),
                 period: period.map_or("", |period| period.as_str()).to_owned(),
             },
-            stages: plan.api_stages().iter().map(stage).collect(),
+            stages: plan.api_stages().iter().map(bound_stage).collect(),
             routes: routes_of(plan.api_stages()),
             tags,
             keys,
         }
     }
+}
+
+/// As patches name it.
+fn bound_stage(stage: &ApiStage) -> String {
+    format!("{}:{}", stage.api_id().unwrap_or("?"), stage.stage().unwrap_or("?"))
 }
 
 /// The plans whose name begins so, in an order that stays.
@@ -142,6 +144,8 @@ async fn read_list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
         position = page.position;
         if position.is_none() {
             plans.sort_by(|a, b| a.id.cmp(&b.id));
+            cx.lists.seen().bound =
+                plans.iter().map(|plan| (plan.id.clone(), plan.stages.clone())).collect();
             return Ok(plans);
         }
     }
@@ -195,6 +199,13 @@ async fn attach(cx: &Aws, plan: &str, key: &str) -> Result<()> {
         }
         result => Ok(result.map(drop)?),
     }
+}
+
+/// The stages of a plan; none when it is gone.
+async fn bound_to(cx: &Aws, id: &str) -> Result<Vec<String>> {
+    let get = || cx.apigateway.get_usage_plan().usage_plan_id(id).send();
+    let plan = cx.call("apigateway:GetUsagePlan", get).await.or_missing()?;
+    Ok(plan.iter().flat_map(|plan| plan.api_stages()).map(bound_stage).collect())
 }
 
 /// The stage's plan admits one more key.
@@ -367,13 +378,12 @@ impl Resource<Aws> for UsagePlan {
 
     /// A plan that is bound to a stage can't be deleted; one whose stage is gone can't be unbound.
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
-        let get = || cx.apigateway.get_usage_plan().usage_plan_id(id).send();
-        let Some(plan) = cx.call("apigateway:GetUsagePlan", get).await.or_missing()? else {
-            return Ok(());
+        let seen = cx.lists.seen().bound.get(id).cloned();
+        let bound = match seen {
+            Some(bound) => bound,
+            None => bound_to(cx, id).await?,
         };
-        let bound = plan.api_stages().iter().filter_map(|s| Some((s.api_id()?, s.stage()?)));
-        let unbind =
-            bound.map(|(api, stage)| patch(Op::Remove, "/apiStages", format!("{api}:{stage}")));
+        let unbind = bound.into_iter().map(|stage| patch(Op::Remove, "/apiStages", stage));
         match apply(cx, id, unbind.collect()).await {
             Err(error) if !error.downcast_ref().is_some_and(Failure::is_missing) => {
                 return Err(error);

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 const LATENCY: Duration = Duration::from_millis(50);
 
-/// How many requests a run of this line waits for, one after the other.
+/// How many requests a run of this line waits for, one after the other, when the last is a while ago.
 fn chain(world: &World, account: &Account, line: &str) -> f64 {
+    world.pass(Duration::from_secs(60));
     let before = world.age();
     world.run(account, line).ends(0);
     ((world.age() - before).as_secs_f64() / LATENCY.as_secs_f64()).round()

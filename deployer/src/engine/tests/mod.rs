@@ -7,6 +7,7 @@ mod fake;
 mod leftovers;
 mod plan;
 mod survey;
+mod turns;
 mod walk;
 
 /// Chance that repeats itself (Knuth's MMIX generator).

@@ -21,7 +21,8 @@ struct Frozen {
 impl Frozen {
     fn new(uses: &Uses, limit: usize, stop: &Stop, observer: Arc<dyn Observer>) -> Self {
         let running = Running::default();
-        let (uses, stop, starts) = (uses.clone(), stop.clone(), running.clone());
+        let waits: Vec<Waits> = uses.iter().cloned().map(Waits::from).collect();
+        let (stop, starts) = (stop.clone(), running.clone());
         let visit = move |node: usize| -> BoxFuture<'static, Result<()>> {
             let starts = starts.clone();
             Box::pin(async move {
@@ -31,7 +32,7 @@ impl Frozen {
                 finished.await?
             })
         };
-        let walk = async move { walk(&uses, limit, &stop, observer, visit).await };
+        let walk = async move { walk(&waits, limit, &stop, observer, visit).await };
         let mut frozen = Self { walk: Box::pin(walk), running, outcomes: None };
         frozen.go_on();
         frozen

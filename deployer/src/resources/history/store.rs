@@ -2,12 +2,15 @@
 
 use super::{Record, State, current, known, served_before};
 use crate::aws::{Aws, Missing};
+use crate::lease::HANDOVER;
 use crate::object::{body, patiently};
 use anyhow::{Context, Result, bail};
 use aws_smithy_types::byte_stream::ByteStream;
 use futures_util::future::join_all;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::timeout;
 
 pub(super) const PREFIX: &str = "releases/";
 
@@ -88,11 +91,36 @@ pub async fn put(cx: &Aws, record: &Record) -> Result<()> {
         put => put.map(drop),
     };
     put.with_context(|| format!("writing the record of release {}", record.number))?;
+    keep_in_mind(cx, record);
+    Ok(())
+}
+
+fn keep_in_mind(cx: &Aws, record: &Record) {
     let mut records = cx.records.lock().unwrap_or_else(PoisonError::into_inner);
     records.retain(|other| other.number != record.number);
     records.push(record.clone());
     records.sort_by_key(|record| record.number);
-    Ok(())
+}
+
+/// Has a record written by [`write_last`], with which a run ends.
+pub fn put_at_the_end(cx: &Aws, record: Record) {
+    keep_in_mind(cx, &record);
+    *cx.last_record.lock().unwrap_or_else(PoisonError::into_inner) = Some(record);
+}
+
+/// Writes what was left for the end, while the lease is given back: soon enough for whoever has the lease
+/// next, who reads nothing for [`HANDOVER`] unless all is said.
+///
+/// # Errors
+/// When S3 refuses, or doesn't answer in time. Then the release stays unfinished.
+pub async fn write_last(cx: &Aws) -> Result<()> {
+    const IN_TIME: Duration = HANDOVER.saturating_sub(Duration::from_secs(2));
+    let record = cx.last_record.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(record) = record else { return Ok(()) };
+    let number = record.number;
+    let written = timeout(IN_TIME, put(cx, &record)).await;
+    let written = written.unwrap_or_else(|_| bail!("S3 did not answer in time"));
+    written.with_context(|| format!("saying that release {number} is good"))
 }
 
 /// Says that something begins to serve: a release of the next number, unless it is the one that is
@@ -125,4 +153,27 @@ pub async fn begin(cx: &Aws, draft: Record, moves: bool) -> Result<()> {
     put(cx, &record).await?;
     cx.begun.store(true, Ordering::Relaxed);
     Ok(())
+}
+
+/// As if nothing had [begun](begin) since these were all that was on record. What can't be taken back stays
+/// unfinished, and is ended by the next run.
+pub async fn take_back(cx: &Aws, on_record: &[Record]) {
+    let (bucket, account) = (cx.env.bucket(), &cx.env.account);
+    for record in known(cx) {
+        let taken_back = match on_record.iter().find(|before| before.number == record.number) {
+            Some(before) if *before == record => continue,
+            Some(before) => put(cx, before).await.is_ok(),
+            None => {
+                let key = record.key();
+                let delete = || cx.s3.delete_object().bucket(&bucket).key(&key);
+                let request = || delete().expected_bucket_owner(account).send();
+                cx.call_last("s3:DeleteObject", false, request).await.is_ok()
+            }
+        };
+        if taken_back {
+            cx.begun.store(false, Ordering::Relaxed);
+        }
+    }
+    let mut records = cx.records.lock().unwrap_or_else(PoisonError::into_inner);
+    *records = on_record.to_vec();
 }
