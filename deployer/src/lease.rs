@@ -96,6 +96,7 @@ pub async fn take(
             made_bucket |= make_bucket(aws).await?;
         }
         let undisturbed = first.is_free() && now.etag == first.etag;
+        let handover = now.handover(aws).filter(|_| !undisturbed);
         let etag = match put(aws, &record, now.etag.as_deref(), made_bucket).await {
             Ok(etag) => etag,
             // After a minute of it, the new bucket is no mood of S3's.
@@ -113,7 +114,7 @@ pub async fn take(
         let lease =
             Lease { nonce, made_bucket, state: Mutex::new(state), lost: OnceLock::default() };
         let _ = aws.lease.set(lease);
-        if let Some(left) = now.handover(aws).filter(|_| !undisturbed) {
+        if let Some(left) = handover {
             pause(left, aws.stop()).await?;
         }
         return Ok(undisturbed);

@@ -81,7 +81,11 @@ impl<C: Sync + 'static> Survey<'_, C> {
         let leftovers = self.leftovers.iter().map(|(kind, _)| {
             let uses = users_of(kind.name);
             let leaving = |&&user: &&usize| user >= self.nodes.len() && !kind.early;
-            Waits { answered: uses.iter().filter(leaving).copied().collect(), uses, early: kind.early }
+            Waits {
+                answered: uses.iter().filter(leaving).copied().collect(),
+                uses,
+                early: kind.early,
+            }
         });
         declared.chain(leftovers).collect()
     }

@@ -59,11 +59,12 @@ impl<C: Sync + 'static> Graph<C> {
         };
         let mut waits: Vec<_> = self.nodes.iter().map(|node| waits(&**node)).collect();
         waits.resize_with(self.nodes.len() + kinds.len(), Waits::default);
-        let outcomes = walk(&waits, PARALLEL, stop, observer, |index| match self.nodes.get(index) {
-            Some(node) => Box::pin(async move { node.read(cx).await.map(|()| Read::Node) }),
-            None => list(cx, &kinds[index - self.nodes.len()]),
-        })
-        .await;
+        let outcomes =
+            walk(&waits, PARALLEL, stop, observer, |index| match self.nodes.get(index) {
+                Some(node) => Box::pin(async move { node.read(cx).await.map(|()| Read::Node) }),
+                None => list(cx, &kinds[index - self.nodes.len()]),
+            })
+            .await;
 
         let owned = all_done(outcomes)?.into_iter().filter_map(Read::owned);
         // What stands later uses what stands before.

@@ -43,11 +43,12 @@ pub async fn upload_ahead(cx: &Aws, release: &Release, plan: &Plan) {
         return;
     }
     let created = plan.steps.iter().filter(|step| is(step, Artifact::KIND));
-    let uploads = created.filter_map(|step| step.name.split_once('/')).map(async |(function, _)| {
-        let (bucket, function) = (BucketName(cx.env.bucket()).into(), function.to_owned());
-        let artifact = Artifact { bucket, package: release.package(&function), function };
-        artifact.create(cx).await.ok()
-    });
+    let uploads =
+        created.filter_map(|step| step.name.split_once('/')).map(async |(function, _)| {
+            let (bucket, function) = (BucketName(cx.env.bucket()).into(), function.to_owned());
+            let artifact = Artifact { bucket, package: release.package(&function), function };
+            artifact.create(cx).await.ok()
+        });
     let uploaded = join_all(uploads).await.into_iter().flatten().map(|ArtifactKey(key)| key);
     cx.lists.seen().uploaded.extend(uploaded);
 }

@@ -233,8 +233,6 @@ impl Stage {
         }
     }
 
-    /// The settings come in a second call: until it is through, the stage has no limits. The key
-    /// that opens it is bound later, so nobody can use that.
     async fn make(&self, cx: &Aws, api: &str) -> Result<StageName> {
         let all = self.candidates(&BTreeMap::new())?;
         // Its routes are tried by the smoke test: nobody has a key to them yet.
@@ -254,21 +252,26 @@ impl Stage {
         };
         let make = || cx.call_new("apigateway:CreateStage", request);
         let exists = |failure: &Failure| failure.is("ConflictException");
-        if let Made::Adopted(name) = make_or_adopt(make, exists, || super::adopt(self, cx)).await? {
-            return Ok(name);
+        match make_or_adopt(make, exists, || super::adopt(self, cx)).await? {
+            Made::Adopted(name) => Ok(name),
+            Made::New(_) => Ok(StageName(self.name.clone())),
         }
-        let new = Self { throttling: BTreeMap::new(), ..self.clone() };
-        self.flip(cx, &all, self.configure(cx, api, &deployment, &new)).await?;
-        Ok(StageName(self.name.clone()))
     }
 
     /// Sets what CreateStage can't, removes what isn't wanted, and moves the stage to a deployment.
-    async fn configure(&self, cx: &Aws, api: &str, deployment: &str, live: &Self) -> Result<()> {
+    async fn configure(
+        &self,
+        cx: &Aws,
+        api: &str,
+        deployment: Option<&str>,
+        live: &Self,
+    ) -> Result<()> {
         let variables = &live.variables;
         let replace = |path: &str, value: String| {
             PatchOperation::builder().op(Op::Replace).path(path).value(value).build()
         };
-        let mut patch = vec![replace("/deploymentId", deployment.to_owned())];
+        let mut patch: Vec<_> =
+            deployment.map(|id| replace("/deploymentId", id.to_owned())).into_iter().collect();
         patch.extend(self.observation.iter().flat_map(|wanted| wanted.patch(&cx.env)));
         let remove = |path: String| PatchOperation::builder().op(Op::Remove).path(path).build();
         for method in live.throttling.keys().filter(|method| !self.throttling.contains_key(*method))
@@ -421,7 +424,7 @@ impl Resource<Aws> for Stage {
             }
             let stage = async {
                 match stage_moves {
-                    true => self.configure(cx, api, &deployment, is).await,
+                    true => self.configure(cx, api, Some(&deployment), is).await,
                     false => Ok(()),
                 }
             };
@@ -429,6 +432,24 @@ impl Resource<Aws> for Stage {
         };
         busy_or_gone(cx, api, change.await).await?;
         Ok(live.output.clone())
+    }
+
+    /// What CreateStage can't set. Until then a new stage has no limits of its own; those of its plan, without
+    /// which no key opens it, hold from the start.
+    async fn settle(
+        &self,
+        cx: &Aws,
+        live: Option<&Live<Self, StageName>>,
+        _: &StageName,
+    ) -> Result<()> {
+        if live.is_some() {
+            return Ok(());
+        }
+        let api = self.api.get()?.as_str();
+        let new = Self { throttling: BTreeMap::new(), ..self.clone() };
+        let all = self.candidates(&BTreeMap::new())?;
+        let flipped = self.flip(cx, &all, self.configure(cx, api, None, &new)).await;
+        busy_or_gone(cx, api, flipped).await
     }
 
     /// Goes with its API.

@@ -29,7 +29,7 @@ fn chains_are_as_long_as_the_documentation_says() {
     chains.push(("destroy", chain(&world, &account, "destroy --yes")));
     let documented = include_str!("../../../docs/PERFORMANCE.md");
     for (what, chain) in chains {
-        let row = format!("| {what} | {chain} |");
+        let row = format!("| {what} | {chain} | ");
         assert!(documented.contains(&row), "{row} is not in the table");
     }
 }

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
-/// A walk over `MADE` and `USER`, and what has happened in it. The first answers, and is done when it is told to.
+/// A walk over two nodes, and what has happened in it. The first answers, and is done when it is told to; the
+/// second uses it.
 struct Pair {
     waits: [Waits; 2],
     events: Mutex<Vec<&'static str>>,
@@ -17,7 +18,6 @@ struct Pair {
 }
 
 const MADE: usize = 0;
-const USER: usize = 1;
 
 impl Pair {
     fn new(user: Waits, result: Result<()>) -> Arc<Self> {
@@ -62,6 +62,11 @@ impl Pair {
     }
 }
 
+/// Lets everything happen that can happen now.
+fn go_on(walk: &mut BoxFuture<'static, Vec<Outcome<()>>>) {
+    (0..4).for_each(|_| assert!(walk.now_or_never().is_none()));
+}
+
 fn uses() -> BTreeSet<usize> {
     BTreeSet::from([MADE])
 }
@@ -83,7 +88,7 @@ async fn who_needs_an_answer_only_begins_with_it_and_has_its_turn_at_the_end() {
     ] {
         let pair = Pair::new(waits, Ok(()));
         let mut walk = pair.walk(2, &Stop::default());
-        assert!((&mut walk).now_or_never().is_none());
+        go_on(&mut walk);
         assert_eq!(pair.events(), before);
         pair.end.notify_one();
         assert!(walk.await.iter().all(|outcome| matches!(outcome, Outcome::Done(()))));
@@ -98,7 +103,10 @@ async fn whose_turn_never_comes_is_skipped_with_its_cause() {
         let pair = Pair::new(waits, Err(anyhow!("it broke")));
         pair.end.notify_one();
         let outcomes = pair.walk(2, &Stop::default()).await;
-        assert!(matches!(outcomes[..], [Outcome::Failed(_), Outcome::Skipped(MADE)]), "{outcomes:?}");
+        assert!(
+            matches!(outcomes[..], [Outcome::Failed(_), Outcome::Skipped(MADE)]),
+            "{outcomes:?}"
+        );
         assert!(!pair.events().contains(&"its turn"));
     }
 }
@@ -107,7 +115,7 @@ async fn whose_turn_never_comes_is_skipped_with_its_cause() {
 async fn who_waits_for_its_turn_is_stopped_with_the_rest() {
     let (pair, stop) = (Pair::new(early(), Err(Stopped.into())), Stop::default());
     let mut walk = pair.walk(2, &stop);
-    assert!((&mut walk).now_or_never().is_none());
+    go_on(&mut walk);
     stop.ask();
     pair.end.notify_one();
     assert!(matches!(walk.await[..], [Outcome::Stopped, Outcome::Stopped]));
@@ -121,7 +129,10 @@ async fn one_at_a_time_is_enough() {
         let pair = Pair::new(waits, Ok(()));
         pair.end.notify_one();
         let outcomes = pair.walk(1, &Stop::default()).await;
-        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done(()))), "{outcomes:?}");
+        assert!(
+            outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done(()))),
+            "{outcomes:?}"
+        );
     }
 }
 
