@@ -12,17 +12,17 @@ use super::watch::{self, Watch};
 use super::widen::Leave;
 use super::{Common, Exit, Patience, explain, show_plan};
 use crate::aws::Aws;
-use crate::engine::{Action, Plan, Report, Silent, Step, survey_owned};
+use crate::engine::{Action, Plan, Report};
 use crate::lease;
 use crate::release::Release;
-use crate::resources::{Canary, LISTED, history, kinds, needed, upload_ahead};
+use crate::resources::{Canary, LISTED, history, listed_ids, needed, upload_ahead};
 use crate::retry::until;
 use crate::rights::Mode;
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 pub const EXAMPLES: &str = "\
@@ -250,24 +250,20 @@ impl Deploy<'_> {
 /// find it, or would make it again.
 pub async fn listed(common: &Common, aws: &Aws, report: &Report) -> Result<()> {
     const NOTICED: Duration = Duration::from_secs(60);
-    let by_list = |step: &&Step| LISTED.contains(&step.kind.as_str());
-    let (made, deleted): (Vec<&Step>, Vec<&Step>) = (report.done.iter().filter(by_list))
-        .filter(|step| step.action != Action::Update)
-        .partition(|step| step.action == Action::Create);
+    let deleted = report.done.iter().filter(|step| step.action == Action::Delete);
+    let deleted = deleted.filter(|step| LISTED.contains(&step.kind.as_str()));
+    let deleted: BTreeSet<String> = deleted.filter_map(|step| step.id.clone()).collect();
+    let made = aws.lists.made().clone();
     if made.is_empty() && deleted.is_empty() {
+        if report.complete() {
+            aws.unlisted.store(false, Ordering::Relaxed);
+        }
         return Ok(());
     }
-    let kinds: Vec<_> = kinds().into_iter().filter(|kind| LISTED.contains(&kind.name)).collect();
     let tell = Once::new();
     until("AWS to list what was made", NOTICED, async || {
-        let there = survey_owned(aws, &kinds, aws.stop(), Arc::new(Silent)).await?;
-        let there = there.plan(BTreeMap::new()).steps;
-        let tells_of = |one: &Step| {
-            there
-                .iter()
-                .any(|step| step.kind == one.kind && (one.id.is_none() || one.id == step.id))
-        };
-        let told = made.iter().all(|one| tells_of(one)) && !deleted.iter().any(|one| tells_of(one));
+        let ids = listed_ids(aws).await?;
+        let told = made.is_subset(&ids) && deleted.is_disjoint(&ids);
         if !told && !common.quiet {
             tell.call_once(|| say(paint(DIM, "waiting for AWS to list what was made")));
         }

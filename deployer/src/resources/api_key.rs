@@ -38,6 +38,7 @@ impl ApiKey {
         };
         cx.unlisted.store(true, Ordering::Relaxed);
         let made = cx.call("apigateway:CreateApiKey", request).await?;
+        cx.lists.made().extend(made.id.clone());
         Ok(ApiKeyId(made.id.unwrap_or_default()))
     }
 }

@@ -2,8 +2,8 @@
 //! once. At any other time they are read anew, for what was just made must be found.
 
 use super::api_key::Key;
+use super::deployments::Deployment;
 use super::rest_api::Api;
-use super::stage::Deployment;
 use super::usage_plan::Plan;
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,7 @@ pub struct Lists {
     pub(super) keys: List<Key>,
     pub(super) plans: List<Plan>,
     seen: std::sync::Mutex<Seen>,
+    made: std::sync::Mutex<BTreeSet<String>>,
 }
 
 /// What was seen while a stage was read, for those who change it: under the lease nobody else does.
@@ -50,6 +51,11 @@ impl Lists {
         (*self.apis.0.lock().await, *self.keys.0.lock().await) = (None, None);
         *self.plans.0.lock().await = None;
         surveyed
+    }
+
+    /// The ids of what this run has made that only lists tell of.
+    pub fn made(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {

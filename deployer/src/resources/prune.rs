@@ -1,7 +1,7 @@
 //! What releases leave behind: versions, deployments, packages and records that no kept release needs.
 
+use super::deployments::{deployments, describe};
 use super::history::{self, Record};
-use super::stage::{deployments, describe};
 use super::{Aws, gone, versions};
 use crate::aws::Missing;
 use anyhow::Result;

@@ -150,6 +150,7 @@ impl RestApi {
             };
             cx.unlisted.store(true, Ordering::Relaxed);
             let created = cx.call("apigateway:CreateRestApi", request).await?;
+            cx.lists.made().extend(created.id.clone());
             Ok(created.id.unwrap_or_default())
         };
         // Whoever asks for it has just seen that it isn't there.

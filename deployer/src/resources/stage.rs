@@ -1,13 +1,14 @@
 //! The API's stage: which deployment of its routes is served, by which versions, and how fast. What
 //! serves changes here, all at once, and only after it was proven: the stage's state is the release.
 
+use super::deployments::{deployment, deployments, described};
 use super::history::{self, Record, Served};
 use super::rest_api::busy_or_gone;
 use super::{ApiId, Aws, Canary, Observation, Proof, Version, api_id, outputs, owner, versions};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Resource, Stopped, Value, turn};
 use crate::env::{ALIAS, ALIAS_VARIABLE, Tags};
-use crate::retry::{Made, make_once, make_or_adopt};
+use crate::retry::{Made, make_or_adopt};
 use anyhow::{Result, bail};
 use aws_sdk_apigateway::types::{MethodSetting, Op, PatchOperation};
 use futures_util::future::join_all;
@@ -79,33 +80,6 @@ pub fn standing(version: &str, commit: &str, state: &str) -> BTreeMap<&'static s
 
 /// All methods of all paths. A setting for one method would count more.
 const EVERYTHING: &str = "*/*";
-
-#[derive(Clone)]
-pub(super) struct Deployment {
-    pub id: String,
-    pub description: String,
-}
-
-pub(super) async fn deployments(cx: &Aws, api: &str) -> Result<Vec<Deployment>> {
-    let (mut found, mut position) = (vec![], None);
-    loop {
-        let request = || {
-            let request = cx.apigateway.get_deployments().rest_api_id(api).limit(500);
-            request.set_position(position.clone()).send()
-        };
-        let Some(page) = cx.call("apigateway:GetDeployments", request).await.or_missing()? else {
-            return Ok(vec![]);
-        };
-        found.extend(page.items.unwrap_or_default().into_iter().map(|deployment| Deployment {
-            id: deployment.id.unwrap_or_default(),
-            description: deployment.description.unwrap_or_default(),
-        }));
-        position = page.position;
-        if position.is_none() {
-            return Ok(found);
-        }
-    }
-}
 
 impl Stage {
     /// The alias that routes call.
@@ -203,41 +177,17 @@ impl Stage {
         Ok(serving?.into_iter().flatten().collect())
     }
 
-    /// The deployment of these routes: the one that is there, or a new one.
-    async fn deployment(&self, cx: &Aws, api: &str) -> Result<String> {
-        let of_these = |found: Vec<Deployment>| {
-            let mut found = found.into_iter();
-            found.find(|d| d.description == describe(&self.deployment)).map(|d| d.id)
-        };
-        let seen = cx.lists.seen().deployments.clone();
-        let is_new = matches!(self.entry, Entry::Release { again: None, .. });
-        let look = async || deployments(cx, api).await.map(of_these);
-        let make = async || {
-            // Without a stage name: with one, AWS makes or moves the stage too, without tags.
-            let request = || {
-                let request = cx.apigateway.create_deployment().rest_api_id(api);
-                request.description(describe(&self.deployment)).send()
-            };
-            let made = cx.call_new("apigateway:CreateDeployment", request).await?;
-            Ok(made.id.unwrap_or_default())
-        };
-        let there = match seen {
-            Some(seen) => of_these(seen),
-            None => look().await?,
-        };
-        match there {
-            Some(there) => Ok(there),
-            None if is_new => make_once(look, make).await,
-            // What could be snapshotted now is the API as it stands, which is another.
-            None => bail!("the deployment of definition {} has been deleted", self.deployment),
-        }
+    /// The deployment of these routes. A rollback has none made.
+    async fn snapshot(&self, cx: &Aws, api: &str) -> Result<String> {
+        let may_be_made = matches!(self.entry, Entry::Release { again: None, .. });
+        deployment(cx, api, &self.deployment, may_be_made).await
     }
 
     async fn make(&self, cx: &Aws, api: &str) -> Result<StageName> {
         let all = self.candidates(&BTreeMap::new())?;
         // Its routes are tried by the smoke test: nobody has a key to them yet.
         let begun = async {
-            let deployment = self.deployment(cx, api).await?;
+            let deployment = self.snapshot(cx, api).await?;
             if let Entry::Release { proof, again, .. } = &self.entry {
                 history::begin(cx, self.draft(cx, proof, *again)?, true).await?;
             }
@@ -303,13 +253,6 @@ fn is_denied(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Failure>().is_some_and(|failure| failure.status == Some(403))
 }
 
-const DEFINITION: &str = "definition ";
-
-/// How a deployment says what it holds.
-pub(super) fn describe(fingerprint: &str) -> String {
-    format!("{DEFINITION}{fingerprint}")
-}
-
 impl Resource<Aws> for Stage {
     const KIND: &'static str = "stage";
     type Output = StageName;
@@ -354,7 +297,7 @@ impl Resource<Aws> for Stage {
         };
         let served = stage.deployment_id().unwrap_or_default();
         let description = deployments.iter().find(|d| d.id == served).map(|d| &d.description);
-        let hash = description.and_then(|description| description.strip_prefix(DEFINITION));
+        let hash = description.and_then(|description| described(description));
         let tags: Tags =
             stage.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         let throttle = |(method, settings): (&String, &MethodSetting)| {
@@ -406,7 +349,7 @@ impl Resource<Aws> for Stage {
             };
             let begun = async {
                 let deployment = match stage_moves {
-                    true => self.deployment(cx, api).await?,
+                    true => self.snapshot(cx, api).await?,
                     false => String::new(),
                 };
                 if let Entry::Release { proof, again, .. } = &self.entry {

@@ -280,6 +280,7 @@ impl UsagePlan {
             };
             cx.unlisted.store(true, Ordering::Relaxed);
             let made = cx.call_new("apigateway:CreateUsagePlan", request).await?;
+            cx.lists.made().extend(made.id.clone());
             Ok(made.id.unwrap_or_default())
         };
         // Whoever asks for it has just seen that it isn't there.

@@ -1,0 +1,44 @@
+//! What API Gateway's lists tell of, and nothing more: whether they have noticed what a run has done.
+
+use super::Aws;
+use anyhow::Result;
+use std::collections::BTreeSet;
+
+/// The ids of all APIs, keys and usage plans of the account that the lists tell of.
+///
+/// # Errors
+/// When API Gateway can't be asked.
+pub async fn listed_ids(cx: &Aws) -> Result<BTreeSet<String>> {
+    let apis = pages(async |at| {
+        let list = || cx.apigateway.get_rest_apis().limit(500).set_position(at.clone()).send();
+        let page = cx.call("apigateway:GetRestApis", list).await?;
+        Ok((page.items.unwrap_or_default().into_iter().map(|api| api.id).collect(), page.position))
+    });
+    let keys = pages(async |at| {
+        let list = || cx.apigateway.get_api_keys().limit(500).set_position(at.clone()).send();
+        let page = cx.call("apigateway:GetApiKeys", list).await?;
+        Ok((page.items.unwrap_or_default().into_iter().map(|key| key.id).collect(), page.position))
+    });
+    let plans = pages(async |at| {
+        let list = || cx.apigateway.get_usage_plans().limit(500).set_position(at.clone()).send();
+        let page = cx.call("apigateway:GetUsagePlans", list).await?;
+        Ok((page.items.unwrap_or_default().into_iter().map(|p| p.id).collect(), page.position))
+    });
+    let (apis, keys, plans) = tokio::try_join!(apis, keys, plans)?;
+    Ok(apis.into_iter().chain(keys).chain(plans).collect())
+}
+
+/// Of each page of a list, the ids, and where the next begins.
+type Page = (Vec<Option<String>>, Option<String>);
+
+async fn pages(read: impl AsyncFn(Option<String>) -> Result<Page>) -> Result<Vec<String>> {
+    let (mut found, mut position) = (vec![], None);
+    loop {
+        let (ids, next) = read(position).await?;
+        found.extend(ids.into_iter().flatten());
+        position = next;
+        if position.is_none() {
+            return Ok(found);
+        }
+    }
+}
