@@ -265,6 +265,13 @@ impl Observer for StopWhenExpired {
     }
 }
 
+/// Says that a release isn't finished.
+pub fn stopped(common: &Common, aws: &Aws) -> Exit {
+    let number = history::current(&history::known(aws)).map_or(0, |record| record.number);
+    say(format!("stopped: release {number} is not finished; run {} again to finish", common.verb));
+    Exit::Interrupted
+}
+
 /// Changes the stage with the lease in hand. Should another run have taken it over meanwhile, says so.
 pub async fn with_lease(
     common: &Common,
@@ -273,7 +280,7 @@ pub async fn with_lease(
 ) -> Result<Exit> {
     let (exit, last) = lease::keep(aws, change, history::write_last(aws)).await;
     let exit = match (exit?, last) {
-        (Exit::Done, Err(_)) if aws.stop().asked() => Exit::Interrupted,
+        (Exit::Done, Err(_)) if aws.stop().asked() => stopped(common, aws),
         (Exit::Done, Err(error)) => {
             explain::print(&error, common);
             say(format!("it serves; run {} again to finish", common.verb));

@@ -3,7 +3,7 @@
 
 use super::progress::Spinner;
 use super::releases::shown;
-use super::run::carry_out;
+use super::run::{carry_out, stopped};
 use super::screen::{BAD, CHANGED, DIM, GOOD, count, paint, say, time};
 use super::{Common, Exit, explain, smoke_test};
 use crate::aws::Aws;
@@ -35,11 +35,7 @@ pub async fn keep_or_return(common: &Common, aws: &Aws, api: &ApiId, watch: Watc
     let records = history::known(aws);
     let Some(record) = history::current(&records) else { return Ok(Exit::Done) };
     match see(common, aws, api, record, watch).await {
-        Err(_) if aws.stop().asked() => {
-            let (number, verb) = (record.number, common.verb);
-            say(format!("stopped: release {number} is not finished; run {verb} again to finish"));
-            Ok(Exit::Interrupted)
-        }
+        Err(_) if aws.stop().asked() => Ok(stopped(common, aws)),
         result => result,
     }
 }

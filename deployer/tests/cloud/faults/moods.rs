@@ -295,6 +295,7 @@ fn an_api_that_is_always_busy() {
     });
     world.run(&account, "deploy --yes").ends(3).says("waiting for API Gateway to finish");
     assert!(world.age() > seconds(45) && world.age() < seconds(75), "{:?}", world.age());
+    world.pass(seconds(60));
     let gone = "Invalid API identifier specified";
     let (status, code) = (404, "NotFoundException");
     world.add(Always { ops: "apigateway:GetRestApi", status, code, message: gone, after: 2 });
