@@ -38,6 +38,7 @@ const QUOTAS: &[Quota] = &[
     quota("lambda:", 67, 15),
     quota("ssm:PutParameter", 334, 3),
     quota("cloudwatch:PutMetricAlarm", 334, 3),
+    quota("cloudwatch:DeleteAlarms", 334, 3),
     quota("cloudwatch:DescribeAlarms", 112, 9),
     quota("logs:FilterLogEvents", 200, 5),
 ];
@@ -78,20 +79,27 @@ pub fn waiting(op: &str, wait: Duration) -> String {
 pub struct Pace(Mutex<HashMap<&'static str, Instant>>);
 
 impl Pace {
-    /// Takes a turn, and says how long it is until then (GCRA).
+    /// Takes a turn, and says how long it is until then.
     pub fn take(&self, op: &str) -> Duration {
         let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let mut wait = Duration::ZERO;
         for quota in rows(op) {
             let at = next.entry(quota.ops).or_insert(now);
-            *at = (*at).max(now);
-            let rest = quota.period * (quota.burst - 1);
-            wait = wait.max((*at - now).saturating_sub(rest));
-            *at += quota.period;
+            wait = wait.max(turn(at, quota.period, quota.burst));
         }
         wait
     }
+}
+
+/// Takes a turn where one is allowed a period, and `burst` at once after a rest; says how long it is until
+/// then. `next` is when all will have been used up (GCRA).
+pub fn turn(next: &mut Instant, period: Duration, burst: u32) -> Duration {
+    let now = Instant::now();
+    *next = (*next).max(now);
+    let wait = (*next - now).saturating_sub(period * burst.saturating_sub(1));
+    *next += period;
+    wait
 }
 
 /// How long the quotas make a number of operations wait.

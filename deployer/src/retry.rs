@@ -12,6 +12,7 @@ use anyhow::{Result, bail};
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep}; // stands still and jumps in tests
 
 /// Creates of which a second one would be a second thing: their names aren't unique and they take
@@ -144,11 +145,16 @@ pub struct Pacer {
     pub stop: Stop,
     /// None where there are no quotas.
     pace: Option<Pace>,
+    turns: Semaphore,
 }
+
+/// So many requests are under way at once: each has a connection, and some hundred KB of memory.
+const UNDER_WAY: usize = 80;
 
 impl Pacer {
     pub fn new(trace: Option<Trace>, stop: Stop, paced: bool) -> Self {
-        Self { trace, stop, pace: paced.then(Pace::default) }
+        let pace = paced.then(Pace::default);
+        Self { trace, stop, pace, turns: Semaphore::new(UNDER_WAY) }
     }
 
     /// Sends when the quotas allow, again while a rule says so. With `new`, what is missing was made
@@ -173,8 +179,10 @@ impl Pacer {
                 note(&quota::waiting(op, turn));
             }
             pause(turn, &self.stop).await.map_err(|_| Failure::stopped(op))?;
+            let place = self.turns.acquire().await;
             let sent = Instant::now();
-            let answer = send().await;
+            let answer = Box::pin(send()).await; // large, and only there while it is needed
+            drop(place);
             if let Some(trace) = self.trace {
                 trace(op, sent.elapsed(), answer.as_ref().err());
             }

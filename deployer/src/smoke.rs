@@ -1,12 +1,17 @@
 //! Smoke tests: the promises in `stack.rs`, checked through the front door.
 
+mod pace;
+
 use crate::contract::Endpoint;
 use crate::engine::{Secret, Stop, Stopped};
 use crate::http::{Answer, get};
 use crate::release::Release;
-use crate::retry::until;
+use crate::retry::{pause, until};
+use crate::stack::{KEY_LIMIT, ROUTE_LIMIT};
 use anyhow::{Result, bail};
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use pace::Pace;
 use serde::Serialize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once};
@@ -19,6 +24,9 @@ const ROUNDS: usize = 3;
 
 /// Rounds of few checks are sent together: so many requests at once are far from any limit.
 const TOGETHER: usize = 60;
+
+/// How many calls are under way at once.
+const AT_ONCE: usize = 64;
 
 /// How long a failure may last that hardly comes from AWS's slowness: a 500.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -111,11 +119,18 @@ pub async fn run_round(
     let state = Mutex::new((0, false, None::<Instant>));
     let together = (TOGETHER / checks.len().max(1)).clamp(1, ROUNDS);
     let patience = deadline.saturating_add(Duration::from_secs(60));
+    let pace = Pace::within(KEY_LIMIT, ROUTE_LIMIT);
+    let in_turn = async |check: &Check| {
+        if let Some(endpoint) = check.promise.as_ref() {
+            pause(pace.take(endpoint), &Stop::default()).await?;
+        }
+        Ok::<_, Stopped>(ask(http, url, key, release, check).await)
+    };
     let rounds = until("every check to pass", patience, async || {
         loop {
             let rounds = (0..together).flat_map(|_| checks);
-            let rounds = rounds.map(|check| ask(http, url, key, release, check));
-            let verdicts = worst(checks.len(), futures_util::future::join_all(rounds).await);
+            let verdicts = stream::iter(rounds.map(&in_turn)).buffered(AT_ONCE);
+            let verdicts = worst(checks.len(), verdicts.try_collect().await?);
             let failed: Vec<&Verdict> =
                 verdicts.iter().filter(|verdict| !verdict.passed()).collect();
             let Ok(mut state) = state.lock() else { return Ok(Some(verdicts)) };

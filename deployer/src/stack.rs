@@ -40,9 +40,9 @@ const TIMEOUT_SECONDS: i32 = 5;
 const STAGE_LIMIT: Throttle = Throttle { rate: 100.0, burst: 200 };
 /// For one key, of each route that isn't `limited` otherwise: less than the key may in all, so that one
 /// route can't use up the rest.
-const ROUTE_LIMIT: Throttle = Throttle { rate: 25.0, burst: 50 };
+pub const ROUTE_LIMIT: Throttle = Throttle { rate: 25.0, burst: 50 };
 /// For one key, a second and at once; and how many a month.
-const KEY_LIMIT: Throttle = Throttle { rate: 50.0, burst: 100 };
+pub const KEY_LIMIT: Throttle = Throttle { rate: 50.0, burst: 100 };
 const KEY_QUOTA: i32 = 1_000_000;
 
 /// The SNS topic that alarms tell, by its name, in the stage's account and region; `None`: nobody.

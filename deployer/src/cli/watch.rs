@@ -96,8 +96,9 @@ async fn smoke(
     let (release, timeout) = (record.release(), watch.smoke_timeout);
     let calls = (&record.endpoints[..], &release);
     tokio::select! {
-        verdicts = smoke_test::call_all(common, aws, api.as_str(), calls, timeout) => verdicts,
+        biased;
         () = aws.stop().wait() => bail!(Stopped),
+        verdicts = smoke_test::call_all(common, aws, api.as_str(), calls, timeout) => verdicts,
     }
 }
 

@@ -35,6 +35,6 @@ pub use survey::{Failures, Foreign, Interrupted, Survey, survey_owned};
 pub use value::{Secret, Value};
 pub use walk::{Event, Observer, Outcome, Silent, Stop, Stopped, Waits, note, turn, walk};
 
-/// How many resources are read or changed at once. AWS's own limits are kept by `retry.rs`;
-/// this only keeps the number of open connections reasonable.
-pub const PARALLEL: usize = 64;
+/// How many resources are read or changed at once: all that can be. Most of them wait for AWS's quotas, which costs
+/// some KB of memory; `retry.rs` says how many requests are under way.
+pub const PARALLEL: usize = usize::MAX;

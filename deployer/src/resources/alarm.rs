@@ -211,15 +211,37 @@ async fn ours(
     cx: &Aws,
     asked_for: impl Fn(&MetricAlarm) -> bool,
 ) -> Result<Vec<(String, MetricAlarm)>> {
+    let ours = list(cx, asked_for).await?.into_iter();
+    let ours = ours.filter(|(_, tags)| is_ours(&cx.env, tags));
+    Ok(ours.filter_map(|(alarm, _)| Some((alarm.alarm_name.clone()?, alarm))).collect())
+}
+
+/// The alarms that bear a name of this stage, whosever they are, with their tags.
+async fn list(
+    cx: &Aws,
+    asked_for: impl Fn(&MetricAlarm) -> bool,
+) -> Result<Vec<(MetricAlarm, Tags)>> {
     let named = alarms(cx, None, Some(&format!("{}-", cx.env.name()))).await?.into_iter();
-    let ours = named.filter(|alarm| asked_for(alarm)).map(async |alarm| {
-        let (Some(name), Some(arn)) = (alarm.alarm_name.clone(), alarm.alarm_arn()) else {
-            return Ok::<_, anyhow::Error>(None);
-        };
-        let ours = is_ours(&cx.env, &tags_of(cx, arn).await?);
-        Ok(ours.then_some((name, alarm)))
-    });
-    Ok(try_join_all(ours).await?.into_iter().flatten().collect())
+    let tagged = named.filter(|alarm| asked_for(alarm)).map(|alarm| with_tags(cx, alarm));
+    Ok(try_join_all(tagged).await?.into_iter().flatten().collect())
+}
+
+/// All of them; once in a survey.
+async fn listed(cx: &Aws) -> Result<Vec<(MetricAlarm, Tags)>> {
+    cx.lists.get(&cx.lists.alarms, list(cx, |_| true)).await
+}
+
+/// None when it was deleted meanwhile.
+async fn with_tags(cx: &Aws, alarm: MetricAlarm) -> Result<Option<(MetricAlarm, Tags)>> {
+    let tags = tags_of(cx, alarm.alarm_arn().unwrap_or_default()).await?;
+    let is_there =
+        !tags.is_empty() || find(cx, alarm.alarm_name().unwrap_or_default()).await?.is_some();
+    Ok(is_there.then_some((alarm, tags)))
+}
+
+async fn find(cx: &Aws, name: &str) -> Result<Option<MetricAlarm>> {
+    let mut found = alarms(cx, Some(name), None).await?.into_iter();
+    Ok(found.find(|alarm| alarm.alarm_name() == Some(name)))
 }
 
 impl Resource<Aws> for Alarm {
@@ -235,18 +257,16 @@ impl Resource<Aws> for Alarm {
     }
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
-        let find = async || {
-            let mut found = alarms(cx, Some(&self.name), None).await?.into_iter();
-            Ok::<_, anyhow::Error>(found.find(|a| a.alarm_name() == Some(&self.name)))
+        let is = |(alarm, _): &(MetricAlarm, Tags)| alarm.alarm_name() == Some(&self.name);
+        // DescribeAlarms is allowed nine times a second, so a survey asks for all at once.
+        let found = match cx.lists.are_kept() {
+            true => listed(cx).await?.into_iter().find(is),
+            false => match find(cx, &self.name).await? {
+                Some(alarm) => with_tags(cx, alarm).await?,
+                None => None,
+            },
         };
-        let arn = cx.env.alarm_arn(&self.name);
-        let (mut found, mut tags) = tokio::try_join!(find(), tags_of(cx, &arn))?;
-        // It was made or deleted between the two: then it has no tags either.
-        if found.is_some() && tags.is_empty() {
-            found = find().await?;
-            tags = tags_of(cx, &arn).await?;
-        }
-        let Some(live) = found else { return Ok(None) };
+        let Some((live, tags)) = found else { return Ok(None) };
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
             output: (),
@@ -273,7 +293,8 @@ impl Resource<Aws> for Alarm {
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
-        let ours = ours(cx, |_| true).await?.into_iter();
-        Ok(ours.map(|(name, _)| Owned { id: name.clone(), name }).collect())
+        let ours = listed(cx).await?.into_iter().filter(|(_, tags)| is_ours(&cx.env, tags));
+        let names = ours.filter_map(|(alarm, _)| alarm.alarm_name);
+        Ok(names.map(|name| Owned { id: name.clone(), name }).collect())
     }
 }

@@ -6,10 +6,11 @@ use crate::engine::{Action, Live, Owner, Plan, Resource, Step, Value};
 use crate::release::{Package, Release};
 use anyhow::{Context, Result, bail};
 use aws_config::timeout::TimeoutConfig;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use futures_util::future::join_all;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 outputs! {
     /// `artifacts/<function>/<sha256>.zip`
@@ -26,6 +27,9 @@ pub struct Artifact {
     #[serde(skip)]
     pub package: Package,
 }
+
+/// So many are in memory at once: they share one line to AWS anyway.
+static UPLOADS: Semaphore = Semaphore::const_new(4);
 
 /// Under which all packages lie.
 pub(super) const PREFIX: &str = "artifacts/";
@@ -100,6 +104,7 @@ impl Resource<Aws> for Artifact {
         if cx.lists.seen().uploaded.contains(&self.key()) {
             return Ok(ArtifactKey(self.key()));
         }
+        let _place = UPLOADS.acquire().await;
         let Some(file) = &self.package.file else { bail!("its package is not on this machine") };
         let zip = tokio::fs::read(file)
             .await
@@ -109,12 +114,13 @@ impl Resource<Aws> for Artifact {
         if hash != self.package.sha256 {
             bail!("{} has changed since the plan was made; run again", file.display());
         }
+        let zip = SdkBody::from(zip); // whose copies share the bytes
         let (bucket, key) = (self.bucket.get()?.as_str(), self.key());
         let request = || {
             let request = cx.s3.put_object().bucket(bucket).key(&key);
             let request = request.expected_bucket_owner(&cx.env.account);
-            let request =
-                request.content_type("application/zip").body(ByteStream::from(zip.clone()));
+            let body = zip.try_clone().unwrap_or_else(SdkBody::taken);
+            let request = request.content_type("application/zip").body(ByteStream::new(body));
             let patient = TimeoutConfig::builder().operation_attempt_timeout(UPLOAD).build();
             let patient = aws_sdk_s3::config::Builder::new().timeout_config(patient);
             request.customize().config_override(patient).send()

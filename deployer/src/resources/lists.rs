@@ -1,15 +1,17 @@
-//! API Gateway's lists, of which several resources want to know: while a stage is surveyed, each is read
-//! once. At any other time they are read anew, for what was just made must be found.
+//! What several resources want to know, lists above all: while a stage is surveyed, each is read once. At any
+//! other time they are read anew, for what was just made must be found.
 
 use super::api_key::Key;
 use super::deployments::Deployment;
 use super::rest_api::Api;
 use super::usage_plan::Plan;
+use crate::env::Tags;
 use anyhow::Result;
+use aws_sdk_cloudwatch::types::MetricAlarm;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{MutexGuard, PoisonError};
-use tokio::sync::Mutex;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use tokio::sync::{Mutex, OnceCell};
 
 #[derive(Default)]
 pub struct Lists {
@@ -17,6 +19,9 @@ pub struct Lists {
     pub(super) apis: List<Api>,
     pub(super) keys: List<Key>,
     pub(super) plans: List<Plan>,
+    pub(super) alarms: List<(MetricAlarm, Tags)>,
+    /// What each function's alias serves.
+    aliases: Mutex<BTreeMap<String, Arc<OnceCell<Option<String>>>>>,
     seen: std::sync::Mutex<Seen>,
     made: std::sync::Mutex<BTreeSet<String>>,
 }
@@ -49,7 +54,8 @@ impl Lists {
         let surveyed = survey.await;
         self.kept.store(false, Ordering::Relaxed);
         (*self.apis.0.lock().await, *self.keys.0.lock().await) = (None, None);
-        *self.plans.0.lock().await = None;
+        (*self.plans.0.lock().await, *self.alarms.0.lock().await) = (None, None);
+        self.aliases.lock().await.clear();
         surveyed
     }
 
@@ -62,12 +68,29 @@ impl Lists {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a stage is being surveyed.
+    pub(super) fn are_kept(&self) -> bool {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn alias(
+        &self,
+        function: &str,
+        read: impl Future<Output = Result<Option<String>>>,
+    ) -> Result<Option<String>> {
+        if !self.are_kept() {
+            return read.await;
+        }
+        let alias = self.aliases.lock().await.entry(function.to_owned()).or_default().clone();
+        alias.get_or_try_init(|| read).await.cloned()
+    }
+
     pub(super) async fn get<T: Clone>(
         &self,
         list: &List<T>,
         read: impl Future<Output = Result<Vec<T>>>,
     ) -> Result<Vec<T>> {
-        if !self.kept.load(Ordering::Relaxed) {
+        if !self.are_kept() {
             return read.await;
         }
         let mut kept = list.0.lock().await;

@@ -86,7 +86,7 @@ pub fn kinds() -> Vec<Kind<Aws>> {
         Kind::of::<Permission>(&["function", "rest api"]),
         Kind::of::<GatewayAccount>(&[]),
         Kind::of::<Stage>(&["rest api", "permission", "function", "api gateway account"]),
-        Kind::of::<Alarm>(&["stage", "function"]),
+        Kind::of::<Alarm>(&["bucket"]),
         Kind::of::<Dashboard>(&["bucket"]),
         Kind::of::<ApiKey>(&["bucket"]),
         Kind::of::<UsagePlan>(&["stage", "api key"]),

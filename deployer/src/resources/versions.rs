@@ -12,6 +12,10 @@ use std::collections::HashMap;
 /// # Errors
 /// When Lambda can't be asked.
 pub async fn served(cx: &Aws, name: &str) -> Result<Option<String>> {
+    cx.lists.alias(name, read_alias(cx, name)).await
+}
+
+async fn read_alias(cx: &Aws, name: &str) -> Result<Option<String>> {
     let request = || cx.lambda.get_alias().function_name(name).name(ALIAS).send();
     let Some(alias) = cx.call("lambda:GetAlias", request).await.or_missing()? else {
         return Ok(None);

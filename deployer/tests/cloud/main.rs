@@ -35,6 +35,7 @@ mod returns;
 mod rights;
 mod rollback;
 mod saved_plan;
+mod scale;
 mod secrets;
 mod smoke;
 mod verify;

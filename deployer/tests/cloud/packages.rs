@@ -68,6 +68,21 @@ impl Packages {
         self.describe(function);
     }
 
+    /// One function's code under other names, and nothing else.
+    pub fn copies<'a>(&self, function: &str, names: impl Iterator<Item = &'a str>) {
+        self.edit_manifest(|manifest| {
+            let packages = manifest["packages"].as_array().unwrap();
+            let is = |package: &&Value| package["name"] == function;
+            let package = packages.iter().find(is).unwrap().clone();
+            let copy = |name: &str| {
+                let mut copy = package.clone();
+                copy["name"] = json!(name);
+                copy
+            };
+            manifest["packages"] = names.map(copy).collect();
+        });
+    }
+
     /// Code for one function that answers each request with this; or, without an answer, that ends
     /// before it takes a request.
     pub fn put_code(&self, function: &str, answer: Option<&Value>) {

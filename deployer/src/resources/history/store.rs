@@ -167,7 +167,7 @@ pub async fn take_back(cx: &Aws, on_record: &[Record]) {
                 let key = record.key();
                 let delete = || cx.s3.delete_object().bucket(&bucket).key(&key);
                 let request = || delete().expected_bucket_owner(account).send();
-                cx.call_last("s3:DeleteObject", false, request).await.is_ok()
+                cx.call("s3:DeleteObject", request).await.is_ok()
             }
         };
         if taken_back {

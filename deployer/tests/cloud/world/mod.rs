@@ -72,8 +72,9 @@ struct State {
     endpoints: Option<&'static [Endpoint]>,
     /// By how many seconds the machine's clock is wrong.
     clock_off: i64,
-    /// How long each request takes; and then nothing else does, quotas included.
+    /// How long each request takes; and then nothing else does, quotas included unless they are kept.
     latency: Option<Duration>,
+    quotas_kept: bool,
 }
 
 /// Requests really go out from here, whatever time it is elsewhere.
@@ -153,6 +154,11 @@ impl World {
     /// longest chain of requests that had to follow one another.
     pub fn set_latency(&self, latency: Duration) {
         self.state(|state| state.latency = Some(latency));
+    }
+
+    /// Quotas take their time all the same.
+    pub fn keep_quotas(&self) {
+        self.state(|state| state.quotas_kept = true);
     }
 
     /// What the last run asked for, in order.
@@ -253,7 +259,7 @@ impl World {
             clock: Some(SharedTimeSource::new(now)),
             stop: stop.clone(),
             endpoints: self.state(|state| state.endpoints),
-            quotas: Some(self.state(|state| state.latency.is_none())),
+            quotas: Some(self.state(|state| state.latency.is_none() || state.quotas_kept)),
             ..Access::default()
         }
     }
