@@ -78,7 +78,7 @@ test-like-aws: ## the local cloud end to end, with all that AWS does all the tim
 faults: ## break the deployer's requests in turn, and show what became of it
 	cargo xtask faults $(ARGS)
 
-bench: ## measure how the functions start and answer, for docs/PERFORMANCE.md
+bench: ## measure functions and deploys, for docs/PERFORMANCE.md
 	cargo xtask bench $(ARGS)
 
 deny: ## dependencies: weaknesses, licences, origins (needs cargo install --locked cargo-deny)

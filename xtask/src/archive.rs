@@ -1,6 +1,6 @@
 //! A function's zip, whose bytes depend on the binary alone.
 
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read, Write};
 
 use anyhow::{Context, Result, bail};
 use zip::write::SimpleFileOptions;
@@ -35,6 +35,18 @@ pub fn zip(binary: &[u8]) -> Result<Vec<u8>> {
     Ok(zip)
 }
 
+/// The binary in a zip of ours.
+///
+/// # Errors
+///
+/// If it is none.
+pub fn unzip(zip: &[u8]) -> Result<Vec<u8>> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(zip)).context("opening a zip")?;
+    let mut binary = vec![];
+    archive.by_name(ENTRY)?.read_to_end(&mut binary).context("unpacking a zip")?;
+    Ok(binary)
+}
+
 fn within(what: &str, size: usize, quota: usize) -> Result<()> {
     if size <= quota {
         return Ok(());
@@ -47,8 +59,6 @@ fn within(what: &str, size: usize, quota: usize) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     #[test]

@@ -47,7 +47,7 @@ Examples:
   cargo xtask watch                      to the local cloud, at every save
   cargo xtask local down                 stop the local cloud
   cargo xtask faults                     break every request, and see that nothing is broken
-  cargo xtask bench                      how quickly the functions start and answer
+  cargo xtask bench                      how quickly functions start and answer, and deploys go
 
 The deployer's verbs take the deployer's options: see `cargo xtask deploy --help`.";
 

@@ -4,6 +4,7 @@
 //! Of the rounds the lower quartile counts: other work can only make a start longer. Times are in nanoseconds: they are made to be divided by one another.
 
 mod api;
+mod count;
 mod run;
 
 use std::io;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
+use crate::count::{Instructions, instructions};
 use crate::run::{Life, Subject};
 
 /// Per start whose executable is in the page cache: the first event, and so many that find the process warm.
@@ -28,6 +30,7 @@ struct Measured {
     warm_p99: u128,
     /// In KiB.
     peak: u64,
+    instructions: Option<Instructions>,
 }
 
 fn main() -> Result<()> {
@@ -68,6 +71,7 @@ fn measured(subject: Subject, cached: &[Life], evicted: &[Life]) -> Result<Measu
         percentile(lives.iter().map(time).collect(), 25)
     };
     Ok(Measured {
+        instructions: instructions(&subject)?,
         name: subject.name,
         next_cached: usual(cached, |life| life.next),
         answer_cached: usual(cached, |life| life.answer),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::{Advice, fadvise, fsync};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -38,7 +39,38 @@ pub struct Life {
 }
 
 /// Ends with its scope.
-struct Process(Child);
+pub struct Process(Child);
+
+impl Process {
+    /// Starts a program as Lambda would, for `api` to serve.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started.
+    pub fn start(mut command: Command, api: &Api) -> Result<Self> {
+        command.env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+        command.env("AWS_LAMBDA_RUNTIME_API", api.address()?.to_string()).envs([
+            ("AWS_LAMBDA_FUNCTION_NAME", "f"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ("VERSION", "1.0.0"),
+            ("GIT_SHA", "0123456789a"),
+        ]);
+        Ok(Self(command.spawn().context("starting it")?))
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// If it is gone already.
+    pub fn end(mut self) -> Result<()> {
+        let id = Pid::from_child(&self.0);
+        kill_process(id, Signal::TERM).context("ending it")?;
+        self.0.wait().context("waiting for its end")?;
+        Ok(())
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -61,20 +93,23 @@ fn live(subject: &Subject, evicted: bool, events: usize) -> Result<Life> {
     let [program, arguments @ ..] = &subject.command[..] else { bail!("it has no program") };
     let mut api = Api::start()?;
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().stdout(Stdio::null()).stderr(Stdio::null());
-    command.env("AWS_LAMBDA_RUNTIME_API", api.address()?.to_string()).envs([
-        ("AWS_LAMBDA_FUNCTION_NAME", "f"),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-        ("VERSION", "1.0.0"),
-        ("GIT_SHA", "0123456789a"),
-    ]);
+    command.args(arguments);
     if evicted {
         subject.command.iter().try_for_each(evict)?;
     }
-
     let started = Instant::now();
-    let process = Process(command.spawn().context("starting it")?);
+    let process = Process::start(command, &api)?;
+    let mut life = converse(&mut api, started, events)?;
+    (life.peak, life.faults) = (peak(&process.0)?, faults(&process.0)?);
+    Ok(life)
+}
+
+/// Gives so many events to who asks for them.
+///
+/// # Errors
+///
+/// If it does not follow the protocol, or answers wrongly.
+pub fn converse(api: &mut Api, started: Instant, events: usize) -> Result<Life> {
     let mut asked = api.asked()?;
     let mut life = Life {
         next: started.elapsed(),
@@ -100,7 +135,6 @@ fn live(subject: &Subject, evicted: bool, events: usize) -> Result<Life> {
         api.answer(&answer, "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")?;
         asked = api.asked()?;
     }
-    (life.peak, life.faults) = (peak(&process.0)?, faults(&process.0)?);
     Ok(life)
 }
 

@@ -15,15 +15,24 @@ pub struct Row {
     pub warm_p99: u64,
     /// In KiB.
     pub peak: u64,
+    /// None where they could not be counted.
+    pub instructions: Option<Instructions>,
     #[serde(skip)]
     pub program: usize,
     #[serde(skip)]
     pub zip: usize,
 }
 
+/// As callgrind counts them.
+#[derive(Clone, Copy, Deserialize)]
+pub struct Instructions {
+    pub first: u64,
+    pub later: u64,
+}
+
 const HEAD: &str = "\
-| bootstrap | start to `next` | to first answer | `next`, evicted | answer, evicted | warm p50 | warm p99 | peak KiB | program kB | zip kB |
-|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| bootstrap | start to `next` | to first answer | `next`, evicted | answer, evicted | warm p50 | warm p99 | instructions, thousands, to first answer | per later one | peak KiB | program kB | zip kB |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
 /// In Markdown.
@@ -52,7 +61,11 @@ pub fn table(rows: &[Row]) -> Result<String> {
             .collect();
         let (name, peak) = (&row.name, row.peak);
         let [program, zip] = [row.program, row.zip].map(|bytes| bytes.div_ceil(1000));
-        text += &format!("| {name} |{ratios} {peak} | {program} | {zip} |\n");
+        let thousands = |count: fn(Instructions) -> u64| {
+            row.instructions.map_or("–".to_owned(), |all| count(all).div_ceil(1000).to_string())
+        };
+        let (first, later) = (thousands(|all| all.first), thousands(|all| all.later));
+        text += &format!("| {name} |{ratios} {first} | {later} | {peak} | {program} | {zip} |\n");
     }
     Ok(text)
 }
@@ -72,12 +85,14 @@ mod tests {
             warm_p50: time * 5,
             warm_p99: time * 6,
             peak: 7,
+            instructions: (time == 50).then_some(Instructions { first: 1001, later: 999 }),
             program: 8001,
             zip: 9000,
         };
         let rows = [row("root", 50), row("template", 100)];
         let text = table(&rows).unwrap();
-        let ours = "| root | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 | 7 | 9 | 9 |\n";
+        let ours = "| root | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 | 2 | 1 | 7 | 9 | 9 |\n";
+        assert!(text.contains("1.00 | – | – | 7 |"), "{text}");
         assert!(text.contains(ours), "{text}");
         assert!(table(&rows[..1]).is_err());
     }
