@@ -371,7 +371,7 @@ where
     F: Future<Output = Result<Option<T>>>,
 {
     let since = Instant::now();
-    let mut pause = Duration::from_millis(50);
+    let mut pause = Duration::from_millis(20);
     loop {
         if let Some(answer) = ask().await? {
             return Ok(answer);

@@ -57,6 +57,7 @@ def application(record):
         throttling,
         tls,
         versions,
+        workers,
     )
 
     return front.application(record)

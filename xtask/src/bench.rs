@@ -26,11 +26,13 @@ Examples:
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Half {
+enum Part {
     /// How the functions start and answer, beside what else they could be
     Functions,
-    /// How long deploys take, and how they grow with the stack
+    /// How long deploys take, to a cloud that is far away
     Deploys,
+    /// How deploys grow with the stack, under AWS's quotas
+    Scale,
 }
 
 /// Measure functions and deploys, and keep the tables of docs/PERFORMANCE.md.
@@ -40,9 +42,9 @@ pub struct Bench {
     /// How often each is started, with its executable in memory and with it on the disk
     #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// Only one half
-    #[arg(long, value_name = "HALF", value_enum)]
-    only: Option<Half>,
+    /// Only this part
+    #[arg(long, value_name = "PART", value_enum)]
+    only: Option<Part>,
     /// Also measure this executable; may be repeated
     #[arg(long, value_name = "NAME=PATH", value_parser = named)]
     with: Vec<(String, PathBuf)>,
@@ -55,21 +57,24 @@ impl Bench {
     ///
     /// If something does not compile, or does not answer.
     pub fn run(&self) -> Result<()> {
-        if self.wants(Half::Functions) {
+        if self.wants(Part::Functions) {
             let table = functions::table(self.rounds, &self.with)?;
             let command = format!("cargo xtask bench --rounds {}", self.rounds);
             self.show("functions", &format!("{}\n{table}", circumstances(&command)?))?;
         }
-        if self.wants(Half::Deploys) && self.with.is_empty() {
+        if self.wants(Part::Deploys) && self.with.is_empty() {
             let circumstances = circumstances("cargo xtask bench --only deploys")?;
             self.show("deploys", &format!("{circumstances}\n{}", deploys::table()?))?;
+        }
+        if self.wants(Part::Scale) && self.with.is_empty() {
+            let circumstances = circumstances("cargo xtask bench --only scale")?;
             self.show("scale", &format!("{circumstances}\n{}", scale::table()?))?;
         }
         Ok(())
     }
 
-    fn wants(&self, half: Half) -> bool {
-        self.only.is_none_or(|only| only == half)
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
     }
 
     /// Prints a section of the page, and keeps it there.
