@@ -9,7 +9,7 @@ from ministack.services import s3
 from plugin.patching import around
 
 # How long a function is Pending or InProgress: long enough that a deployer which doesn't wait is refused.
-lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = 0.1
+lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = 0.05
 
 
 @around(lambda_svc, "_create_function")
