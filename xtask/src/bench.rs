@@ -59,7 +59,7 @@ impl Bench {
     pub fn run(&self) -> Result<()> {
         if self.wants(Part::Functions) {
             let table = functions::table(self.rounds, &self.with)?;
-            let command = format!("cargo xtask bench --rounds {}", self.rounds);
+            let command = format!("cargo xtask bench --only functions --rounds {}", self.rounds);
             self.show("functions", &format!("{}\n{table}", circumstances(&command)?))?;
         }
         if self.wants(Part::Deploys) && self.with.is_empty() {
