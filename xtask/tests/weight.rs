@@ -1,7 +1,7 @@
 //! What a packaged function weighs: bytes, memory, and instructions, as callgrind counts them. None of it depends on
 //! how quick the machine is; times are the bench's.
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,7 +1,7 @@
 //! An AWS account for one test, and the deployer at work in it.
 
 use crate::inventory::inventory;
-use crate::local::local;
+use crate::local::{self, cloud_of};
 use crate::packages::Packages;
 use crate::wire::Wire;
 use crate::world::World;
@@ -56,6 +56,11 @@ impl Account {
         account
     }
 
+    /// The local cloud in which it is.
+    pub fn cloud(&self) -> &'static local::Local {
+        cloud_of(&self.id)
+    }
+
     pub fn command(&self, endpoint: &str, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_deployer"));
         command
@@ -80,12 +85,12 @@ impl Account {
         if let Some(world) = &self.world {
             return world.run(self, line);
         }
-        Ran::of(&mut self.command(&local().endpoint, line))
+        Ran::of(&mut self.command(&self.cloud().endpoint, line))
     }
 
     /// The same, with a witness.
     pub fn run_heard(&self, line: &str) -> (Ran, Wire) {
-        let wire = Wire::to(&local().endpoint);
+        let wire = Wire::to(&self.cloud().endpoint);
         if let Some(world) = &self.world {
             return (world.by_way_of(&wire.endpoint, || world.run(self, line)), wire);
         }
@@ -98,7 +103,7 @@ impl Account {
     }
 
     pub async fn aws_of(&self, stage: &str) -> Aws {
-        let (endpoint, access_key) = (local().endpoint.clone(), self.id.clone());
+        let (endpoint, access_key) = (self.cloud().endpoint.clone(), self.id.clone());
         let local = Some(Local { endpoint, access_key, secret_key: "test".to_owned() });
         let region = Some(REGION.to_owned());
         Aws::connect(&Access { local, region, ..Access::default() }, APP, stage).await.unwrap()

@@ -1,13 +1,12 @@
 //! The doctor, where there is an account to look at.
 
 use crate::account::{Account, Ran};
-use crate::local::local;
 use crate::world::World;
 use serde_json::Value;
 
 /// With the programs of this machine, which others that are tested don't need.
 fn doctor(account: &Account, line: &str) -> Ran {
-    let mut command = account.command(&local().endpoint, line);
+    let mut command = account.command(&account.cloud().endpoint, line);
     Ran::of(command.env("PATH", std::env::var_os("PATH").unwrap()))
 }
 
@@ -37,14 +36,16 @@ fn the_doctor_tells_who_one_is_and_how_much_room_is_left() {
 
 #[test]
 fn the_doctor_finds_the_local_cloud_where_it_is() {
-    let said = doctor(&Account::new(), "doctor --local --json").ends(0).json();
+    let account = Account::new();
+    let said = doctor(&account, "doctor --local --json").ends(0).json();
     let (level, cloud) = found(&said, "local cloud");
-    assert!(level == "ok" && cloud.contains(&local().endpoint), "{cloud}");
+    assert!(level == "ok" && cloud.contains(&account.cloud().endpoint), "{cloud}");
 }
 
 #[test]
 fn the_doctor_changes_nothing() {
-    let (account, world) = (Account::new(), World::of(&Account::new()));
+    let account = Account::new();
+    let world = World::of(&account);
     world.run(&account, "doctor");
     let writes = world.requests().into_iter().filter(|name| crate::world::is_write(name));
     assert_eq!(writes.collect::<Vec<_>>(), Vec::<String>::new());

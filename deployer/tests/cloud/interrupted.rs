@@ -3,7 +3,6 @@
 
 use crate::account::{Account, Ran};
 use crate::faults::report::block_on;
-use crate::local::local;
 use crate::wire::Wire;
 use crate::world::World;
 use aws_sdk_apigateway::types::{EndpointConfiguration, EndpointType};
@@ -12,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 /// Starts a run, and waits until its n-th write was carried out; no answer has reached it by then.
 fn stuck_at_write(n: usize, account: &Account, line: &str) -> (Child, Wire) {
-    let wire = Wire::silent_after(n, &local().endpoint);
+    let wire = Wire::silent_after(n, &account.cloud().endpoint);
     let mut run = account.command(&wire.endpoint, line);
     let run = run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     wire.await_silence();
@@ -31,7 +30,7 @@ fn a_process_that_was_killed_needs_no_help() {
     run.kill().unwrap();
     run.wait().unwrap();
     // The next waits half a minute for the lease to lapse.
-    let ran = Ran::of(&mut account.command(&local().endpoint, "deploy --yes")).ends(0);
+    let ran = Ran::of(&mut account.command(&account.cloud().endpoint, "deploy --yes")).ends(0);
     ran.says("waiting to see whether it lives");
     account.assert_as_wanted();
 }

@@ -2,7 +2,6 @@
 
 use crate::account::{Account, REGION, Ran};
 use crate::checkout::Checkout;
-use crate::local::local;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -43,7 +42,7 @@ fn outputs_tell_everything_that_others_need() {
         ]
     );
     let said: Vec<_> = keys.iter().map(|key| outputs[*key].as_str()).collect();
-    let url = format!("{}/_aws/execute-api/{}/dev", crate::local::local().endpoint, said[5]);
+    let url = format!("{}/_aws/execute-api/{}/dev", account.cloud().endpoint, said[5]);
     let (commit, version) = (account.packages.commit(), account.packages.release().version);
     assert_eq!(
         said,
@@ -94,7 +93,7 @@ fn status_says_how_far_what_is_live_is_behind_the_checkout() {
         account.run("deploy --yes").ends(0);
     };
     let status = |line: &str| {
-        let mut command = account.command(&local().endpoint, line);
+        let mut command = account.command(&account.cloud().endpoint, line);
         Ran::of(checkout.around(&mut command)).ends(0)
     };
     deployed(&first);
@@ -113,7 +112,7 @@ fn status_says_how_far_what_is_live_is_behind_the_checkout() {
     deployed("0123456789a");
     status("status").says("behind   unknown here; git fetch");
     assert_eq!(status("status --json").json()["behind"], Value::Null);
-    let outside = Ran::of(&mut account.command(&local().endpoint, "status")).ends(0);
+    let outside = Ran::of(&mut account.command(&account.cloud().endpoint, "status")).ends(0);
     assert!(!outside.out.contains("behind"), "{}", outside.out);
 }
 

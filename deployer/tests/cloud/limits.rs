@@ -2,7 +2,6 @@
 
 use crate::account::{Account, Ran};
 use crate::load::Door;
-use crate::local::local;
 use crate::world::World;
 use deployer::contract::Endpoint;
 use deployer::stack::ENDPOINTS;
@@ -19,7 +18,7 @@ async fn status(door: &Door, endpoint: &Endpoint) -> u16 {
 async fn one_routes_flood_leaves_the_others_answering() {
     // Callers call in real time, so the deploy is a real process too.
     let account = Account::new();
-    Ran::of(&mut account.command(&local().endpoint, "deploy --yes --no-smoke")).ends(0);
+    Ran::of(&mut account.command(&account.cloud().endpoint, "deploy --yes --no-smoke")).ends(0);
     let door = Door::of(&account);
     let refused = AtomicUsize::new(0);
     let flood = async || {

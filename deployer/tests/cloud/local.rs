@@ -1,5 +1,5 @@
-//! One local cloud for all tests of a run: started by the first that needs it, on a free port,
-//! with a home of its own.
+//! The local clouds for all tests of a run: started by the first that needs one, on a free port,
+//! with a home of its own. There are two, for each does one thing at a time; half of the accounts are in each.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -35,6 +35,15 @@ pub fn local() -> &'static Local {
     // If it fails once, it fails for all tests at once.
     static LOCAL: LazyLock<Local> = LazyLock::new(|| start("false"));
     &LOCAL
+}
+
+/// The one in which an account is.
+pub fn cloud_of(account: &str) -> &'static Local {
+    static OTHER: LazyLock<Local> = LazyLock::new(|| start("false"));
+    match account.ends_with(['1', '3', '5', '7', '9']) {
+        true => &OTHER,
+        false => local(),
+    }
 }
 
 /// Another, that holds everybody to their rights.

@@ -1,7 +1,6 @@
 //! `logs`: what was written where, merged, and followed.
 
 use crate::account::Account;
-use crate::local::local;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -79,7 +78,8 @@ async fn errors_are_what_failed() {
 #[tokio::test]
 async fn a_follower_hears_of_each_line_once() {
     let account = Account::deployed();
-    let mut command = account.command(&local().endpoint, "logs gateway -f --json --since 24h -q");
+    let mut command =
+        account.command(&account.cloud().endpoint, "logs gateway -f --json --since 24h -q");
     let mut follower = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut heard = BufReader::new(follower.stdout.take().unwrap()).lines();
     let next = |heard: &mut dyn Iterator<Item = std::io::Result<String>>| {

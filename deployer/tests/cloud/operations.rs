@@ -1,7 +1,6 @@
 //! What people do when an alarm goes off: the runbook's commands, and what they show.
 
 use crate::account::{Account, Ran};
-use crate::local::local;
 use deployer::stack::ENDPOINTS;
 use serde_json::{Value, json};
 
@@ -49,7 +48,7 @@ async fn every_alarm_names_its_chapter() {
 #[test]
 fn status_tells_of_a_single_request() {
     let account = Account::new();
-    let run = |line| Ran::of(&mut account.command(&local().endpoint, line));
+    let run = |line| Ran::of(&mut account.command(&account.cloud().endpoint, line));
     run("deploy --yes --no-smoke").ends(0);
     run("invoke health").ends(0);
     run("status").ends(0).says("hour     1 requests, 0 4xx, 0 5xx; p50 ");
@@ -59,7 +58,7 @@ fn status_tells_of_a_single_request() {
 async fn status_tells_of_traffic_and_of_alarms_that_are_off() {
     // What CloudWatch measures happens in real time, so as real processes.
     let account = Account::new();
-    let run = |line| Ran::of(&mut account.command(&local().endpoint, line));
+    let run = |line| Ran::of(&mut account.command(&account.cloud().endpoint, line));
     run("deploy --yes").ends(0);
     run("status").ends(0).says("alarms   none").says("at work  nobody").says(" 0 5xx; p50 ");
     let health = run("status --json").ends(0).json()["health"].clone();
@@ -164,7 +163,7 @@ async fn a_role_that_somebody_else_has_set_is_left_alone() {
 #[test]
 fn load_is_answered_right_or_by_the_plan() {
     let account = Account::new();
-    let run = |line| Ran::of(&mut account.command(&local().endpoint, line));
+    let run = |line| Ran::of(&mut account.command(&account.cloud().endpoint, line));
     run("load --seconds 1").ends(1).says("stage dev is not deployed");
     run("deploy --yes").ends(0);
     let ran = run("load --clients 2 --seconds 1 --json").ends(0);

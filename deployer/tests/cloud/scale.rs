@@ -4,7 +4,6 @@
 #![allow(clippy::print_stdout, reason = "libtest shows it when a test fails")]
 
 use crate::account::{Account, REGION};
-use crate::local::local;
 use crate::world::World;
 use deployer::aws::Access;
 use deployer::contract::{Endpoint, get};
@@ -65,7 +64,7 @@ fn alone(size: usize, account: &Account) -> usize {
     let mut deploy = Command::new(std::env::current_exe().unwrap());
     deploy.args(["--exact", "scale::a_process_of_its_own", "--nocapture"]);
     deploy.env(ALONE, size.to_string()).env("RUST_BACKTRACE", "0").envs([
-        ("AWS_ENDPOINT_URL", local().endpoint.as_str()),
+        ("AWS_ENDPOINT_URL", account.cloud().endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", &account.id),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_REGION", REGION),

@@ -2,7 +2,6 @@
 
 use crate::account::{Account, Ran};
 use crate::checkout::Checkout;
-use crate::local::local;
 use crate::packages::Packages;
 use serde_json::json;
 use std::fs;
@@ -140,7 +139,7 @@ async fn what_cannot_be_told_is_said_with_a_next_step() {
 
     account.packages.change_commit(COMMIT);
     account.run("deploy --yes").ends(0);
-    let outside = Ran::of(&mut account.command(&local().endpoint, "verify")).ends(1);
+    let outside = Ran::of(&mut account.command(&account.cloud().endpoint, "verify")).ends(1);
     outside.says(&format!("rebuilding commit {COMMIT}: ")).says("--rebuilt DIR");
     account.run("verify --rebuilt /nowhere").ends(1).says("there is no /nowhere/manifest.json");
 
@@ -165,7 +164,7 @@ fn a_commit_is_rebuilt_from_itself_alone() {
     let (path, said) = checkout.pretend_cargo(account.packages.path());
     fs::write(checkout.path().join("source"), "uncommitted").unwrap();
     let verify = || {
-        let mut command = account.command(&local().endpoint, "verify");
+        let mut command = account.command(&account.cloud().endpoint, "verify");
         Ran::of(checkout.around(&mut command).env("PATH", &path).env("GIT_DIR", "/nowhere"))
     };
     let deploy = |git_sha: &str| {

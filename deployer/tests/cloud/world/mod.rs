@@ -11,7 +11,6 @@ mod request;
 pub use request::{Request, Response, is_write, refuse};
 
 use crate::account::{Account, REGION, Ran};
-use crate::local::local;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector,
@@ -83,7 +82,8 @@ static OUTSIDE: LazyLock<Runtime> =
 
 impl World {
     pub fn of(account: &Account) -> Self {
-        let (endpoint, secrets) = (local().endpoint.clone(), [SECRET_KEY.to_owned()].into());
+        let (endpoint, secrets) =
+            (account.cloud().endpoint.clone(), [SECRET_KEY.to_owned()].into());
         let state = State { endpoint, secrets, ..State::default() };
         Self(Arc::new(Inner {
             access_key: account.id.clone(),
