@@ -29,7 +29,7 @@ struct Run {
 }
 
 const HEAD: &str = "\
-| endpoints | first deploy: requests | s | quotas force | no-op: requests | s | quotas force | destroy: requests | s | quotas force | memory, MB |
+| endpoints | first deploy: requests | s | quotas force | no-op: requests | s | quotas force | destroy: requests | s | quotas force | memory, 1000 KiB |
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
