@@ -90,7 +90,8 @@ fn a_saved_plan_is_not_carried_out_when_the_stage_has_changed_while_it_waited() 
         let [other, saved] = <[Ran; 2]>::try_from(runs).unwrap();
         other.ends(0);
         let second = saved.err.contains("another run has changed the stage since");
-        match second {
+        // It may also have met the other at work when it first read the stage.
+        match second || saved.code == 6 {
             true => drop(saved.ends(6).says("is out of date").says("nothing was changed")),
             false => drop(saved.ends(0)),
         }
