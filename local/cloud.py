@@ -63,6 +63,8 @@ def configure(args):
         "IOT_MTLS_ENABLED": "0",
         # Functions run as plain processes: no Docker, whatever the caller's shell has set.
         "LAMBDA_EXECUTOR": "local",
+        # More than one process of a function only while there are calls for it: hundreds that idle slow all down.
+        "LAMBDA_WARM_TTL_SECONDS": "10",
     }
     if args.home:
         state = args.home.resolve() / "state"
