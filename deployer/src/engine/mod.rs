@@ -14,6 +14,7 @@
 //! outputs of its neighbours filled in.
 
 mod apply;
+mod course;
 mod diff;
 mod graph;
 mod node;
@@ -27,13 +28,14 @@ mod walk;
 mod tests;
 
 pub use apply::Report;
+pub use course::Waits;
 pub use diff::{Change, diff};
 pub use graph::{Graph, Handle, Link, NodeInfo};
 pub use plan::{Action, Plan, Step};
 pub use resource::{Kind, Live, Owned, Owner, Resource, kind_uses};
 pub use survey::{Failures, Foreign, Interrupted, Survey, survey_owned};
 pub use value::{Secret, Value};
-pub use walk::{Event, Observer, Outcome, Silent, Stop, Stopped, Waits, note, turn, walk};
+pub use walk::{Event, Observer, Outcome, Silent, Stop, Stopped, note, turn, walk};
 
 /// How many resources are read or changed at once: all that can be. Most of them wait for AWS's quotas, which costs
 /// some KB of memory; `retry.rs` says how many requests are under way.
