@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep}; // stands still and jumps in tests
 
 /// Creates of which a second one would be a second thing: their names aren't unique and they take
-/// no token. They are never repeated here; the resource looks first ([`look_then_make`]).
+/// no token. They are never repeated here; the resource looks before each further try ([`make_once`]).
 const NEVER_TWICE: &[&str] =
     &["apigateway:CreateRestApi", "apigateway:CreateUsagePlan", "apigateway:CreateDeployment"];
 
@@ -232,24 +232,8 @@ fn backoff(rule: &Rule, failure: &Failure, tries: u32, period: Option<Duration>)
 /// How far AWS's lists may lag behind what was made.
 pub const LAG: Duration = Duration::from_secs(15);
 
-/// Makes something whose name isn't unique without ever making it twice: looks first, and goes on as
-/// [`make_once`] does.
-///
-/// # Errors
-/// What AWS said last.
-pub async fn look_then_make<T, L, M>(look: impl Fn() -> L, make: impl Fn() -> M) -> Result<T>
-where
-    L: Future<Output = Result<Option<T>>>,
-    M: Future<Output = Result<T, Failure>>,
-{
-    match look().await? {
-        Some(found) => Ok(found),
-        None => make_once(look, make).await,
-    }
-}
-
-/// Makes something of which it is known that it isn't there, and never twice: when no answer came, looks
-/// as long as AWS's lists may take to tell of it, and again before each further try.
+/// Makes something whose name isn't unique, of which it is known that it isn't there, and never twice: when
+/// no answer came, looks as long as AWS's lists may take to tell of it, and again before each further try.
 ///
 /// # Errors
 /// What AWS said last.

@@ -2,7 +2,7 @@
 
 use super::{Aws, Bucket, BucketName, outputs};
 use crate::aws::{Missing, UPLOAD};
-use crate::engine::{Action, Live, Owner, Plan, Resource, Step, Value};
+use crate::engine::{Action, Live, Owner, Plan, Resource, Value};
 use crate::release::{Package, Release};
 use anyhow::{Context, Result, bail};
 use aws_config::timeout::TimeoutConfig;
@@ -42,17 +42,21 @@ pub(super) fn key(function: &str, package: &Package) -> String {
 /// Uploads what a run is about to upload, while it takes the lease: a package is named by what it is and
 /// never changes, so nobody can be in its way. What fails is tried again, and told, in its turn.
 pub async fn upload_ahead(cx: &Aws, release: &Release, plan: &Plan) {
-    let is = |step: &&Step, kind| step.kind == kind && step.action == Action::Create;
-    if plan.steps.iter().any(|step| is(&step, Bucket::KIND)) {
+    let creates = |kind, name: &str| {
+        plan.steps.iter().any(|s| s.action == Action::Create && s.kind == kind && s.name == name)
+    };
+    let bucket = cx.env.bucket();
+    if creates(Bucket::KIND, &bucket) {
         return;
     }
-    let created = plan.steps.iter().filter(|step| is(step, Artifact::KIND));
-    let uploads =
-        created.filter_map(|step| step.name.split_once('/')).map(async |(function, _)| {
-            let (bucket, function) = (BucketName(cx.env.bucket()).into(), function.to_owned());
-            let artifact = Artifact { bucket, package: release.package(&function), function };
-            artifact.create(cx).await.ok()
-        });
+    let artifact = |function: &str| Artifact {
+        bucket: BucketName(bucket.clone()).into(),
+        function: function.to_owned(),
+        package: release.package(function),
+    };
+    let artifacts = release.functions().map(artifact);
+    let created = artifacts.filter(|artifact| creates(Artifact::KIND, &artifact.name()));
+    let uploads = created.map(async |artifact| artifact.create(cx).await.ok());
     let uploaded = join_all(uploads).await.into_iter().flatten().map(|ArtifactKey(key)| key);
     cx.lists.seen().uploaded.extend(uploaded);
 }

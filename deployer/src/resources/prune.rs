@@ -93,7 +93,7 @@ impl Needless {
     }
 }
 
-async fn delete_objects(cx: &Aws, keys: &[String]) -> Result<()> {
+pub(super) async fn delete_objects(cx: &Aws, keys: &[String]) -> Result<()> {
     let (bucket, account) = (cx.env.bucket(), &cx.env.account);
     let deletes = keys.iter().map(async |key| {
         let request =

@@ -258,7 +258,7 @@ async fn nothing_is_made_twice_when_an_answer_is_lost() {
         made.fetch_add(1, Ordering::SeqCst);
         Err::<&str, _>(failure("apigateway:CreateRestApi", 0, "", "timeout"))
     };
-    assert_eq!(look_then_make(look, make).await.unwrap(), "found");
+    assert_eq!(make_once(look, make).await.unwrap(), "found");
     assert_eq!(made.load(Ordering::SeqCst), 1);
 }
 
@@ -270,7 +270,7 @@ async fn a_refused_make_is_final_and_so_is_the_fifth_lost_one() {
             made.fetch_add(1, Ordering::SeqCst);
             Err::<(), _>(failure("apigateway:CreateRestApi", status, "", ""))
         };
-        assert!(look_then_make(|| async { Ok(None) }, make).await.is_err());
+        assert!(make_once(|| async { Ok(None) }, make).await.is_err());
         assert_eq!(made.load(Ordering::SeqCst), tries);
     }
 }

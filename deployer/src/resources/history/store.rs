@@ -4,6 +4,7 @@ use super::{Record, State, current, known, served_before};
 use crate::aws::{Aws, Missing};
 use crate::lease::HANDOVER;
 use crate::object::{body, patiently};
+use crate::resources::prune::delete_objects;
 use anyhow::{Context, Result, bail};
 use aws_smithy_types::byte_stream::ByteStream;
 use futures_util::future::join_all;
@@ -158,17 +159,11 @@ pub async fn begin(cx: &Aws, draft: Record, moves: bool) -> Result<()> {
 /// As if nothing had [begun](begin) since these were all that was on record. What can't be taken back stays
 /// unfinished, and is ended by the next run.
 pub async fn take_back(cx: &Aws, on_record: &[Record]) {
-    let (bucket, account) = (cx.env.bucket(), &cx.env.account);
     for record in known(cx) {
         let taken_back = match on_record.iter().find(|before| before.number == record.number) {
             Some(before) if *before == record => continue,
             Some(before) => put(cx, before).await.is_ok(),
-            None => {
-                let key = record.key();
-                let delete = || cx.s3.delete_object().bucket(&bucket).key(&key);
-                let request = || delete().expected_bucket_owner(account).send();
-                cx.call("s3:DeleteObject", request).await.is_ok()
-            }
+            None => delete_objects(cx, &[record.key()]).await.is_ok(),
         };
         if taken_back {
             cx.begun.store(false, Ordering::Relaxed);
