@@ -1,68 +1,33 @@
 //! The built binaries, run as Lambda runs them: against a runtime API over HTTP, here on a local port.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+mod runtime_api;
+
+use std::io::BufReader;
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-const EVENT: &str = include_str!("event.json");
-
-/// One request from the function: its first line and its body.
-fn receive(stream: &TcpStream) -> (String, Vec<u8>) {
-    let mut reader = BufReader::new(stream);
-    let mut lines = Vec::new();
-    let mut chunked = false;
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        let line = line.trim_end().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        chunked |= line == "transfer-encoding: chunked";
-        length =
-            line.strip_prefix("content-length: ").map_or(length, |length| length.parse().unwrap());
-        lines.push(line);
-    }
-    assert!(!chunked, "{lines:?}");
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    (lines.swap_remove(0), body)
-}
+use runtime_api::{EVENT, environment, give, receive};
 
 /// Runs `binary` for one event; gives its response and its log.
-fn invoke(binary: &str, event: &str, environment: &[(&str, &str)]) -> (Value, Vec<Value>) {
+fn invoke(binary: &str, event: &str, variables: &[(&str, &str)]) -> (Value, Vec<Value>) {
     let api = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut function = Command::new(binary)
-        .env_clear()
-        .envs(environment.iter().copied())
-        .env("AWS_LAMBDA_RUNTIME_API", api.local_addr().unwrap().to_string())
-        .envs([
-            ("AWS_LAMBDA_FUNCTION_NAME", "f"),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-        ])
+    let mut function = environment(&mut Command::new(binary), api.local_addr().unwrap())
+        .envs(variables.iter().copied())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
 
     let response = loop {
-        let (mut stream, _) = api.accept().unwrap();
-        let (request, body) = receive(&stream);
+        let (stream, _) = api.accept().unwrap();
+        let (request, body) = receive(&mut BufReader::new(&stream));
         if request.starts_with("post /2018-06-01/runtime/invocation/request-1/response ") {
             break serde_json::from_slice(&body).unwrap();
         }
         assert!(request.starts_with("get /2018-06-01/runtime/invocation/next "), "{request}");
-        let headers = "lambda-runtime-aws-request-id: request-1\r\nlambda-runtime-deadline-ms: 4102444800000\r\nconnection: close";
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\n{headers}\r\ncontent-length: {}\r\n\r\n{event}",
-            event.len()
-        )
-        .unwrap();
+        give(&stream, "request-1", event, "connection: close\r\n");
     };
     function.kill().unwrap();
     let log = function.wait_with_output().unwrap().stdout;

@@ -3,14 +3,19 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../../functions/tests/runtime_api/mod.rs"]
+mod runtime_api;
+
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 
-const EVENT: &str = include_str!("../../functions/tests/event.json");
+use runtime_api::{EVENT, environment, give, receive};
+
 const FUNCTIONS: [&str; 3] = ["health", "metadata", "root"];
 
 /// What `docs/PERFORMANCE.md` shows, and a little more: whoever exceeds one of these has made the functions heavier.
@@ -20,9 +25,11 @@ const MEMORY_KIB: u64 = 3 * 1024;
 const INSTRUCTIONS_TO_FIRST_ANSWER: u64 = 530_000;
 const INSTRUCTIONS_OF_A_LATER_ONE: u64 = 340_000;
 
-/// Packages the functions into a directory of this name, and unpacks them; gives it.
-fn packages(name: &str) -> PathBuf {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+/// Where the functions are, packaged and unpacked.
+static PACKAGES: LazyLock<PathBuf> = LazyLock::new(packages);
+
+fn packages() -> PathBuf {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("weight");
     let mut package = Command::new(env!("CARGO_BIN_EXE_xtask"));
     package.args(["package", "--arch", "x86_64", "--out", place.to_str().unwrap()]);
     let output = package.env("GIT_SHA", "0123456789a").output().unwrap();
@@ -39,20 +46,18 @@ fn packages(name: &str) -> PathBuf {
     place
 }
 
+/// A function that waits for its next event: without its connection it would end.
+struct Waiting {
+    function: Child,
+    _connection: TcpStream,
+}
+
 /// Starts a function, and gives it so many events over the one connection that it keeps.
-fn start(mut command: Command, events: usize) -> Child {
+fn start(mut command: Command, events: usize) -> Waiting {
     let api = TcpListener::bind("127.0.0.1:0").unwrap();
-    command
-        .env_clear()
+    environment(&mut command, api.local_addr().unwrap())
         .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("AWS_LAMBDA_RUNTIME_API", api.local_addr().unwrap().to_string())
-        .envs([
-            ("AWS_LAMBDA_FUNCTION_NAME", "f"),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-            ("VERSION", "1.0.0"),
-            ("GIT_SHA", "0123456789a"),
-        ])
+        .envs([("VERSION", "1.0.0"), ("GIT_SHA", "0123456789a")])
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let function = command
@@ -61,45 +66,24 @@ fn start(mut command: Command, events: usize) -> Child {
     let (stream, _) = api.accept().unwrap();
     let mut reader = BufReader::new(&stream);
     for _ in 0..events {
-        assert!(request(&mut reader).starts_with("GET /2018-06-01/runtime/invocation/next "));
-        let headers =
-            "lambda-runtime-aws-request-id: r\r\nlambda-runtime-deadline-ms: 4102444800000";
-        answer(&stream, &format!("200 OK\r\n{headers}"), EVENT);
+        let (asked, _) = receive(&mut reader);
+        assert!(asked.starts_with("get /2018-06-01/runtime/invocation/next "), "{asked}");
+        give(&stream, "r", EVENT, "");
+        let (answered, _) = receive(&mut reader);
         assert!(
-            request(&mut reader).starts_with("POST /2018-06-01/runtime/invocation/r/response ")
+            answered.starts_with("post /2018-06-01/runtime/invocation/r/response "),
+            "{answered}"
         );
-        answer(&stream, "202 Accepted", "");
+        (&stream).write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").unwrap();
     }
-    request(&mut reader); // for the next one, which doesn't come
-    function
+    receive(&mut reader); // for the next one, which doesn't come
+    Waiting { function, _connection: stream }
 }
 
-/// The first line of a request; its body is read.
-fn request(reader: &mut BufReader<&TcpStream>) -> String {
-    let (mut first, mut length) = (String::new(), 0);
-    reader.read_line(&mut first).unwrap();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        let line = line.trim_end().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        length = line.strip_prefix("content-length: ").map_or(length, |text| text.parse().unwrap());
-    }
-    reader.read_exact(&mut vec![0; length]).unwrap();
-    first
-}
-
-fn answer(mut stream: &TcpStream, head: &str, body: &str) {
-    let text = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-    stream.write_all(text.as_bytes()).unwrap();
-}
-
-fn end(mut function: Child) {
-    let id = function.id().to_string();
+fn end(mut waiting: Waiting) {
+    let id = waiting.function.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    function.wait().unwrap();
+    waiting.function.wait().unwrap();
 }
 
 /// How many instructions it takes to answer so many events.
@@ -118,9 +102,8 @@ fn instructions(program: &Path, events: usize) -> u64 {
 
 #[test]
 fn packages_are_small() {
-    let place = packages("weight");
     for function in FUNCTIONS {
-        let size = |name: &str| fs::metadata(place.join(name)).unwrap().len();
+        let size = |name: &str| fs::metadata(PACKAGES.join(name)).unwrap().len();
         let (program, zip) = (size(function), size(&format!("{function}.zip")));
         assert!(program <= PROGRAM && zip <= ZIP, "{function}: {program} bytes, zipped {zip}");
     }
@@ -128,10 +111,9 @@ fn packages_are_small() {
 
 #[test]
 fn a_function_needs_little_memory() {
-    let place = packages("memory");
     for function in FUNCTIONS {
-        let running = start(Command::new(place.join(function)), 10);
-        let status = fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
+        let running = start(Command::new(PACKAGES.join(function)), 10);
+        let status = fs::read_to_string(format!("/proc/{}/status", running.function.id())).unwrap();
         end(running);
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         let peak: u64 = peak.trim().strip_suffix(" kB").unwrap().parse().unwrap();
@@ -142,9 +124,8 @@ fn a_function_needs_little_memory() {
 /// Needs valgrind.
 #[test]
 fn a_function_takes_few_instructions() {
-    let place = packages("instructions");
     for function in FUNCTIONS {
-        let program = place.join(function);
+        let program = PACKAGES.join(function);
         let first = instructions(&program, 1);
         let later = (instructions(&program, 11) - first) / 10;
         assert!(
