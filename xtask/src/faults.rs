@@ -2,15 +2,14 @@
 //! leaves rows of a table; this runs them and shows it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::workspace::{cargo, root};
+use crate::suite::{rows, suite};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,19 +52,10 @@ impl Faults {
     ///
     /// If a test fails, or none is of that name.
     pub fn run(&self) -> Result<()> {
-        let file = root().join("target").join("faults.jsonl");
-        let _ = fs::remove_file(&file); // that of the last time
         let mut tests = suite();
         tests.arg("--exact").args(self.names()?);
-        tests.env("FAULTS_TABLE", &file).env("FAULTS", if self.all { "all" } else { "writes" });
-        tests.stdout(io::stderr());
-        let passed = tests.status().context("running cargo test")?.success();
-        let rows = fs::read_to_string(&file).unwrap_or_default();
-        let rows: Vec<Row> = rows
-            .lines()
-            .map(serde_json::from_str)
-            .collect::<Result<_, _>>()
-            .with_context(|| format!("reading {}", file.display()))?;
+        tests.env("FAULTS", if self.all { "all" } else { "writes" });
+        let (passed, rows) = rows(&mut tests, "FAULTS_TABLE")?;
         let _ = io::stdout().write_all(table(rows).as_bytes());
         if !passed {
             bail!("some cases failed, see above");
@@ -95,13 +85,6 @@ impl Faults {
         }
         Ok(names)
     }
-}
-
-/// Of the whole workspace, as `make test` runs it: else cargo would compile the SDK anew.
-fn suite() -> Command {
-    let mut tests = cargo("test");
-    tests.args(["--workspace", "--test", "cloud", "--"]);
-    tests
 }
 
 /// In Markdown, for the README. Rows of one case (of a deploy, an update and a destroy) are added up.

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `package` | the steps from sources to zips; `compile`, `elf`, `archive`, `manifest`, `sbom`, `git` and `target` are one each |
 //! | `local` | the local cloud |
-//! | `faults` | the fault suite and its table |
+//! | `faults` | the fault suite and its table; `suite` has tests leave their rows |
 //! | `watch` | to deploy when something is saved |
 //! | `bench` | the bench of the functions and its table |
 //! | `front` | the deployer's verbs, and what each needs beforehand |
@@ -22,6 +22,7 @@ mod local;
 mod manifest;
 mod package;
 mod sbom;
+mod suite;
 mod target;
 mod watch;
 mod workspace;

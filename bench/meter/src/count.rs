@@ -3,7 +3,7 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -44,7 +44,7 @@ fn valgrind() -> Option<PathBuf> {
     env::split_paths(&path).map(|place| place.join("valgrind")).find(|file| file.is_file())
 }
 
-fn count(valgrind: &PathBuf, program: &PathBuf, events: usize) -> Result<u64> {
+fn count(valgrind: &Path, program: &Path, events: usize) -> Result<u64> {
     let out = program.with_extension("callgrind");
     let mut api = Api::start()?;
     let mut command = Command::new(valgrind);

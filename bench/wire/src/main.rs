@@ -31,6 +31,7 @@ impl Wire {
     async fn pass(&self, mut request: Request<Incoming>) -> Result<Response<Incoming>> {
         let before = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         self.requests.fetch_add(1, Ordering::Relaxed);
+        #[allow(clippy::disallowed_methods, reason = "it is what a wire is for")]
         tokio::time::sleep(self.delay).await;
         let mut uri = std::mem::take(request.uri_mut()).into_parts();
         (uri.scheme, uri.authority) = (Some(Scheme::HTTP), Some(self.to.clone()));

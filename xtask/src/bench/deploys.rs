@@ -102,7 +102,8 @@ pub fn table() -> Result<String> {
     let changed = other_code()?;
     let cloud = local::ensure_up()?;
     say(format_args!("deploying {TIMES} times, {FAR} ms away and not at all"));
-    let start = median((0..TIMES).map(|_| start(&deployer)).collect::<Result<_>>()?);
+    let starts = (0..TIMES).map(|_| start(&deployer)).collect::<Result<_>>()?;
+    let start = middle(starts, |took| *took);
     let far = measure(&deployer, &changed, &cloud, FAR)?;
     let near = measure(&deployer, &changed, &cloud, 0)?;
     let mut table = HEAD.to_owned();
@@ -147,11 +148,7 @@ fn measure(
             taken[index].push((took, wire.passed()?));
         }
     }
-    let middle = |mut taken: Vec<(Duration, Passed)>| {
-        taken.sort_by_key(|(took, _)| *took);
-        taken[taken.len() / 2]
-    };
-    Ok(taken.into_iter().map(middle).collect())
+    Ok(taken.into_iter().map(|taken| middle(taken, |(took, _)| *took)).collect())
 }
 
 /// One that nobody has used: twelve digits, which the local cloud takes for an access key.
@@ -167,8 +164,9 @@ fn start(deployer: &Path) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
-fn median(mut taken: Vec<Duration>) -> Duration {
-    taken.sort_unstable();
+/// The one in the middle of them.
+fn middle<T: Copy>(mut taken: Vec<T>, by: impl Fn(&T) -> Duration) -> T {
+    taken.sort_by_key(by);
     taken[taken.len() / 2]
 }
 

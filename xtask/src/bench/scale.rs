@@ -1,13 +1,11 @@
 //! How deploys grow with the stack, under AWS's quotas: a test of the deployer in a world whose clock jumps, for the
 //! quotas of a large stack take minutes (`deployer/tests/cloud/scale.rs`).
 
-use std::fs;
-use std::io;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::Deserialize;
 
-use crate::workspace::{cargo, root, say};
+use crate::suite::{rows, suite};
+use crate::workspace::say;
 
 /// How many endpoints.
 const SIZES: &str = "3,30,100,300";
@@ -54,14 +52,11 @@ pub fn table() -> Result<String> {
 }
 
 fn row(size: &str) -> Result<Row> {
-    let file = root().join("target").join("scale.jsonl");
-    let _ = fs::remove_file(&file); // that of the last time
-    let mut test = cargo("test");
-    test.args(["--workspace", "--test", "cloud", "--", "scale::"]);
-    test.env("SCALE", size).env("SCALE_TABLE", &file).stdout(io::stderr());
-    if !test.status().context("running cargo test")?.success() {
-        bail!("a stack of {size} endpoints: see above");
+    let mut test = suite();
+    test.arg("scale::").env("SCALE", size);
+    let (passed, mut rows) = rows(&mut test, "SCALE_TABLE")?;
+    match rows.pop() {
+        Some(row) if passed => Ok(row),
+        _ => bail!("a stack of {size} endpoints: see above"),
     }
-    let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("reading {}", file.display()))
 }
