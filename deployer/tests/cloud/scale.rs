@@ -59,10 +59,13 @@ fn endpoints(number: usize) -> &'static [Endpoint] {
 /// Set where a stack of that size is to be deployed and nothing else done: see [`alone`].
 const ALONE: &str = "SCALE_ALONE";
 
+/// Which runs itself again for that.
+const TEST: &str = "scale::a_larger_stack_takes_what_the_quotas_force_and_asks_for_as_much_more";
+
 /// The most memory, in KiB, that a process has that only deploys so many endpoints (proc(5), `VmHWM`).
 fn alone(size: usize, account: &Account) -> usize {
     let mut deploy = Command::new(std::env::current_exe().unwrap());
-    deploy.args(["--exact", "scale::a_process_of_its_own", "--nocapture"]);
+    deploy.args(["--exact", TEST, "--nocapture"]);
     deploy.env(ALONE, size.to_string()).env("RUST_BACKTRACE", "0").envs([
         ("AWS_ENDPOINT_URL", account.cloud().endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", &account.id),
@@ -75,11 +78,9 @@ fn alone(size: usize, account: &Account) -> usize {
     peak.unwrap_or_else(|| panic!("{said}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
-/// The other side of [`alone`]; by itself it has nothing to do.
-#[test]
-fn a_process_of_its_own() {
-    let Ok(size) = std::env::var(ALONE) else { return };
-    let endpoints = Some(endpoints(size.parse().unwrap()));
+/// What the process of [`alone`] does.
+fn deploy_alone(size: usize) {
+    let endpoints = Some(endpoints(size));
     let packages = std::env::args_os().next_back().unwrap();
     let line = ["deployer", "deploy", "--yes", "--quiet", "--packages"].map(Into::into);
     let args = line.into_iter().chain([packages]);
@@ -110,6 +111,9 @@ fn report(endpoints: usize, runs: &[(&str, Run)], peak: usize) {
 /// `SCALE` names more sizes: the bench's.
 #[test]
 fn a_larger_stack_takes_what_the_quotas_force_and_asks_for_as_much_more() {
+    if let Ok(size) = std::env::var(ALONE) {
+        return deploy_alone(size.parse().unwrap());
+    }
     let sizes = std::env::var("SCALE").unwrap_or_else(|_| "3,13,23".to_owned());
     let sizes: Vec<usize> = sizes.split(',').map(|size| size.parse().unwrap()).collect();
     let mut asked_for: Vec<(usize, [usize; 3])> = vec![];
