@@ -271,9 +271,9 @@ fn a_limit_that_is_reached() {
         let account = Account::new();
         let message = "Maximum number of these for this account has been reached.";
         let world = World::of(&account).with(Always { ops, status, code, message, after: 0 });
-        let ran = world.run(&account, "deploy --yes");
+        let ran = world.run(&account, "deploy --yes -vv");
         assert!(ran.code == 3 || (ran.code == 1 && ops == "s3:CreateBucket"), "{ran:?}");
-        assert!(world.age() < seconds(10), "{:?}", world.age());
+        assert!(world.age() < seconds(10), "{:?}: {ran:?}", world.age());
         ran.says(&format!("a limit of AWS is reached: no more {says}")).says("next: ");
         world.mend();
         live(&world, &account);
