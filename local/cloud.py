@@ -7,7 +7,6 @@ It stays in the foreground and stops on SIGTERM or Ctrl-C, having saved its stat
 """
 
 import argparse
-import asyncio
 import fcntl
 import json
 import os
@@ -108,17 +107,25 @@ def main():
 
     app = plugin.application(record)
 
-    from hypercorn.asyncio import serve
-    from hypercorn.config import Config
+    import uvicorn
 
-    config = Config()
-    config.bind = [f"{args.host}:{args.port}"]
-    config.loglevel = "WARNING"
-    # Long enough that hardly a client sends a request into a connection's end; not longer, for until then the server
-    # keeps also those that their clients have closed.
-    config.keep_alive_timeout = 20
-    config.keep_alive_max_requests = 1_000_000
-    asyncio.run(serve(app, config))
+    uvicorn.run(
+        app,
+        host=args.host,
+        port=args.port,
+        http="httptools",
+        ws="none",
+        loop="asyncio",
+        # Its own are ministack's affair.
+        date_header=False,
+        server_header=False,
+        proxy_headers=False,
+        access_log=False,
+        log_level="warning",
+        # Long enough that hardly a client sends a request into a connection's end.
+        timeout_keep_alive=20,
+        timeout_graceful_shutdown=5,
+    )
 
 
 if __name__ == "__main__":

@@ -12,8 +12,7 @@ use std::sync::LazyLock;
 pub struct Local {
     /// `http://127.0.0.1:PORT`.
     pub endpoint: String,
-    /// The packages of this checkout, as they were when the run began.
-    pub packages: PathBuf,
+    home: PathBuf,
     /// Ends with this process, and the keeper waits for its end.
     _lifeline: ChildStdin,
 }
@@ -22,7 +21,7 @@ pub struct Local {
 /// both, so that nothing starts behind its back. The last log is kept, for a look after a failure.
 const KEEPER: &str = r#"
     exec 2> "$LOCAL_CLOUD_HOME/said"
-    "$XTASK" package --out "$LOCAL_CLOUD_HOME/packages" &&
+    { [ -z "$PACKAGES" ] || "$XTASK" package --out "$LOCAL_CLOUD_HOME/$PACKAGES"; } &&
         for port in $PORTS; do "$XTASK" local up --port $port && break; done
     exec > /dev/null
     cat
@@ -33,13 +32,21 @@ const KEEPER: &str = r#"
 
 pub fn local() -> &'static Local {
     // If it fails once, it fails for all tests at once.
-    static LOCAL: LazyLock<Local> = LazyLock::new(|| start("false"));
+    static LOCAL: LazyLock<Local> = LazyLock::new(|| start("false", PACKAGES));
     &LOCAL
 }
 
+/// The packages of this checkout, as they were when the run began.
+pub fn packages() -> PathBuf {
+    local().home.join(PACKAGES)
+}
+
+/// Where they are, in the home of the first cloud.
+const PACKAGES: &str = "packages";
+
 /// The one in which an account is.
 pub fn cloud_of(account: &str) -> &'static Local {
-    static OTHER: LazyLock<Local> = LazyLock::new(|| start("false"));
+    static OTHER: LazyLock<Local> = LazyLock::new(|| start("false", ""));
     match account.ends_with(['1', '3', '5', '7', '9']) {
         true => &OTHER,
         false => local(),
@@ -48,33 +55,34 @@ pub fn cloud_of(account: &str) -> &'static Local {
 
 /// Another, that holds everybody to their rights.
 pub fn guarded() -> &'static Local {
-    static GUARDED: LazyLock<Local> = LazyLock::new(|| start("true"));
+    static GUARDED: LazyLock<Local> = LazyLock::new(|| start("true", ""));
     &GUARDED
 }
 
-fn start(auth: &str) -> Local {
+/// With `packages`, packages into that directory of its home, too.
+fn start(auth: &str, packages: &str) -> Local {
     let home = tempfile::Builder::new().prefix("cloud-").tempdir_in(env!("CARGO_TARGET_TMPDIR"));
     let home = home.unwrap().keep();
-    let (lifeline, answer) = keep(&build_xtask(), &home, auth);
+    let (lifeline, answer) = keep(&home, auth, packages);
     if answer.is_empty() {
         panic!("{}", fs::read_to_string(home.join("said")).unwrap());
     }
-    let (endpoint, packages) = (answer.trim().to_owned(), home.join("packages"));
-    Local { endpoint, packages, _lifeline: lifeline }
+    Local { endpoint: answer.trim().to_owned(), home, _lifeline: lifeline }
 }
 
 /// What the keeper lives by, and its first line: the URL, or nothing when it failed.
 #[allow(clippy::zombie_processes, reason = "it outlives this process, which it waits for")]
-fn keep(xtask: &Path, home: &Path, auth: &str) -> (ChildStdin, String) {
+fn keep(home: &Path, auth: &str, packages: &str) -> (ChildStdin, String) {
     // Somebody else may take a port that is free now.
     let free = || TcpListener::bind("127.0.0.1:0").unwrap();
     let ports = [free(), free(), free()].map(|port| port.local_addr().unwrap().port().to_string());
     let mut keeper = Command::new("sh")
         .args(["-c", KEEPER])
-        .env("XTASK", xtask)
+        .env("XTASK", &*XTASK)
         .env("PORTS", ports.join(" "))
         .env("LOCAL_CLOUD_HOME", home)
         .env("AUTH", auth)
+        .env("PACKAGES", packages)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         // Ctrl-C is for the tests; the keeper has work to do then.
@@ -86,7 +94,7 @@ fn keep(xtask: &Path, home: &Path, auth: &str) -> (ChildStdin, String) {
     (keeper.stdin.take().unwrap(), answer)
 }
 
-fn build_xtask() -> PathBuf {
+static XTASK: LazyLock<PathBuf> = LazyLock::new(|| {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
@@ -99,4 +107,4 @@ fn build_xtask() -> PathBuf {
         Some(PathBuf::from(message["executable"].as_str()?))
     };
     String::from_utf8(stdout).unwrap().lines().find_map(executable).unwrap()
-}
+});

@@ -1,6 +1,6 @@
 //! Packages to deploy: those of this checkout, and what the next commit would make of them.
 
-use crate::local::local;
+use crate::local::packages;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use deployer::release::Release;
 use deployer::stack::ENDPOINTS;
@@ -34,7 +34,7 @@ pub struct Packages {
 impl Packages {
     pub fn of_this_checkout() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        for file in fs::read_dir(&local().packages).unwrap() {
+        for file in fs::read_dir(packages()).unwrap() {
             let file = file.unwrap();
             fs::copy(file.path(), directory.path().join(file.file_name())).unwrap();
         }
