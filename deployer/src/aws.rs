@@ -29,7 +29,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -110,8 +110,8 @@ pub struct Aws {
     pub secrets: Secrets,
     /// Log groups that this run has deleted. One that is back is Lambda's doing.
     pub deleted_log_groups: Mutex<BTreeSet<String>>,
-    /// Whether something was made that only lists tell of, and no list has told of it yet.
-    pub unlisted: AtomicBool,
+    /// How many things were made, or may have been, that only lists tell of, and no list has told of yet.
+    pub unlisted: AtomicUsize,
     /// Whether this run has put a release on record, and so begun to move it in.
     pub begun: AtomicBool,
     /// The stage's API key, as it was read or made last.
@@ -180,7 +180,7 @@ impl Aws {
             clock,
             secrets,
             deleted_log_groups: Mutex::default(),
-            unlisted: AtomicBool::new(false),
+            unlisted: AtomicUsize::new(0),
             begun: AtomicBool::new(false),
             key: Mutex::default(),
             lists: Lists::default(),

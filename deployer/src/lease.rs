@@ -236,7 +236,7 @@ impl Lease {
         let mut state = self.state.lock().await;
         if !state.deleted && self.lost.get().is_none_or(Option::is_none) {
             state.record.held = false;
-            state.record.unlisted = aws.unlisted.load(std::sync::atomic::Ordering::Relaxed);
+            state.record.unlisted = aws.unlisted.load(std::sync::atomic::Ordering::Relaxed) > 0;
             let _ = timeout(LAPSE, self.write(aws, &mut state)).await;
         }
     }

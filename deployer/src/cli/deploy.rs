@@ -256,7 +256,7 @@ pub async fn listed(common: &Common, aws: &Aws, report: &Report) -> Result<()> {
     let made = aws.lists.made().clone();
     if made.is_empty() && deleted.is_empty() {
         if report.complete() {
-            aws.unlisted.store(false, Ordering::Relaxed);
+            aws.unlisted.store(0, Ordering::Relaxed);
         }
         return Ok(());
     }
@@ -270,7 +270,7 @@ pub async fn listed(common: &Common, aws: &Aws, report: &Report) -> Result<()> {
         Ok(told.then_some(()))
     })
     .await?;
-    aws.unlisted.store(false, Ordering::Relaxed);
+    aws.unlisted.store(0, Ordering::Relaxed);
     Ok(())
 }
 

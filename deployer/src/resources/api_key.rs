@@ -1,6 +1,6 @@
 //! The key that callers show, as API Gateway holds it.
 
-use super::{Aws, adopt, gone, is_ours, outputs, owner};
+use super::{Aws, adopt, gone, is_ours, make_unlisted, outputs, owner};
 use crate::aws::Failure;
 use crate::engine::{Live, Owned, Resource, Secret, Value};
 use crate::env::Tags;
@@ -13,7 +13,6 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 outputs! { ApiKeyId }
 
@@ -36,10 +35,9 @@ impl ApiKey {
             let request = request.enabled(self.enabled);
             request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
         };
-        cx.unlisted.store(true, Ordering::Relaxed);
-        let made = cx.call("apigateway:CreateApiKey", request).await?;
-        cx.lists.made().extend(made.id.clone());
-        Ok(ApiKeyId(made.id.unwrap_or_default()))
+        make_unlisted(cx, async { Ok(cx.call("apigateway:CreateApiKey", request).await?.id) })
+            .await
+            .map(ApiKeyId)
     }
 }
 

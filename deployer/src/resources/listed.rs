@@ -1,8 +1,10 @@
 //! What API Gateway's lists tell of, and nothing more: whether they have noticed what a run has done.
 
 use super::Aws;
+use crate::aws::Failure;
 use anyhow::Result;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 /// The ids of all APIs, keys and usage plans of the account that the lists tell of.
 ///
@@ -26,6 +28,23 @@ pub async fn listed_ids(cx: &Aws) -> Result<BTreeSet<String>> {
     });
     let (apis, keys, plans) = tokio::try_join!(apis, keys, plans)?;
     Ok(apis.into_iter().chain(keys).chain(plans).collect())
+}
+
+/// Makes something that only lists tell of, and gives its id. A run that ends before they do says so in the
+/// lease, and the next one waits for them; but not for what AWS has refused to make.
+pub(super) async fn make_unlisted(
+    cx: &Aws,
+    make: impl Future<Output = Result<Option<String>, Failure>>,
+) -> Result<String, Failure> {
+    // Before it is sent: the run may be stopped while it is under way.
+    cx.unlisted.fetch_add(1, Ordering::Relaxed);
+    let made = make.await;
+    if made.as_ref().is_err_and(|failure| !failure.ambiguous) {
+        cx.unlisted.fetch_sub(1, Ordering::Relaxed);
+    }
+    let id = made?;
+    cx.lists.made().extend(id.clone());
+    Ok(id.unwrap_or_default())
 }
 
 /// Of each page of a list, the ids, and where the next begins.

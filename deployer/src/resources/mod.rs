@@ -51,6 +51,7 @@ pub use dashboard::Dashboard;
 pub use function::{AliasArn, Function, Version, is_ours_or_absent, served_code};
 pub use gateway_account::GatewayAccount;
 pub use listed::listed_ids;
+use listed::make_unlisted;
 pub use lists::Lists;
 pub use log_group::{LogGroup, LogGroupName, delete_again, retention};
 pub use log_lines::{LogLine, log_lines, log_sources};

@@ -1,6 +1,6 @@
 //! The REST API and its routes: one OpenAPI document, replaced whole.
 
-use super::{AliasArn, Aws, gone, is_ours, outputs, owner};
+use super::{AliasArn, Aws, gone, is_ours, make_unlisted, outputs, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::{Env, Tags};
@@ -16,7 +16,6 @@ use serde::Serialize;
 use serde_json::{Map, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 outputs! { ApiId }
@@ -148,10 +147,8 @@ impl RestApi {
                     .set_tags(Some(cx.env.tags().into_iter().collect()))
                     .send()
             };
-            cx.unlisted.store(true, Ordering::Relaxed);
-            let created = cx.call("apigateway:CreateRestApi", request).await?;
-            cx.lists.made().extend(created.id.clone());
-            Ok(created.id.unwrap_or_default())
+            make_unlisted(cx, async { Ok(cx.call("apigateway:CreateRestApi", request).await?.id) })
+                .await
         };
         // Whoever asks for it has just seen that it isn't there.
         make_once(look, make).await

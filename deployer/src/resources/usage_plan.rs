@@ -1,7 +1,9 @@
 //! What a caller with a key may use: rate, burst and quota, on one stage.
 
 use super::api_key::still_works;
-use super::{ApiId, ApiKeyId, Aws, StageName, Throttle, gone, is_ours, outputs, owner};
+use super::{
+    ApiId, ApiKeyId, Aws, StageName, Throttle, gone, is_ours, make_unlisted, outputs, owner,
+};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::Tags;
@@ -14,7 +16,6 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::Ordering;
 
 outputs! { UsagePlanId }
 
@@ -278,10 +279,10 @@ impl UsagePlan {
                 let request = request.set_api_stages(Some(stages.clone()));
                 request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
             };
-            cx.unlisted.store(true, Ordering::Relaxed);
-            let made = cx.call_new("apigateway:CreateUsagePlan", request).await?;
-            cx.lists.made().extend(made.id.clone());
-            Ok(made.id.unwrap_or_default())
+            make_unlisted(cx, async {
+                Ok(cx.call_new("apigateway:CreateUsagePlan", request).await?.id)
+            })
+            .await
         };
         // Whoever asks for it has just seen that it isn't there.
         make_once(look, make).await

@@ -2,6 +2,7 @@
 //! that opens the API.
 
 use crate::account::Account;
+use crate::faults::report::some;
 use crate::world::fault::{At, Break, Fault, Verdict};
 use crate::world::{KILLED, Request, World, refuse};
 use deployer::engine::Stop;
@@ -150,53 +151,49 @@ const WRITES: [(&str, usize); 7] = [
 async fn a_rotation_that_breaks_off_anywhere_loses_nothing_and_is_finished_by_another() {
     let account = Account::deployed();
     let before = account.inventory().await;
-    for (op, k) in WRITES {
-        for how in [Break::KillSent, Break::KillAnswered, Break::LoseAnswer, Break::CutBefore] {
-            let (fired, stop) = (Arc::default(), Stop::default());
-            let world = World::of(&account).with(At::new(op, k, how, &stop, &fired));
-            let killed = [Break::KillSent, Break::KillAnswered].contains(&how);
-            let ran = world.run(&account, "key rotate --yes --grace 0s");
-            ran.ends(if killed { KILLED } else { 0 });
-            assert_eq!(fired.load(Ordering::SeqCst), 1, "{op} {k} {how:?}");
-            world.mend();
-            assert_eq!(door(&account, &shown(&account, &world)).await, 200, "{op} {k} {how:?}");
-            if killed {
-                world.run(&account, "key rotate --yes --grace 0s").ends(0);
-            }
-            let keys = list(&account, &world);
-            assert_eq!(
-                (keys.len(), &keys[0]["current"]),
-                (1, &Value::Bool(true)),
-                "{op} {k} {how:?}"
-            );
-            world.run(&account, "plan --detailed-exitcode").ends(0);
-            assert_eq!(account.inventory().await, before, "{op} {k} {how:?}");
+    let ways = [Break::KillSent, Break::KillAnswered, Break::LoseAnswer, Break::CutBefore];
+    let points = WRITES.into_iter().flat_map(|write| ways.map(|how| (write, how))).collect();
+    for ((op, k), how) in some(points, 3) {
+        let (fired, stop) = (Arc::default(), Stop::default());
+        let world = World::of(&account).with(At::new(op, k, how, &stop, &fired));
+        let killed = [Break::KillSent, Break::KillAnswered].contains(&how);
+        let ran = world.run(&account, "key rotate --yes --grace 0s");
+        ran.ends(if killed { KILLED } else { 0 });
+        assert_eq!(fired.load(Ordering::SeqCst), 1, "{op} {k} {how:?}");
+        world.mend();
+        assert_eq!(door(&account, &shown(&account, &world)).await, 200, "{op} {k} {how:?}");
+        if killed {
+            world.run(&account, "key rotate --yes --grace 0s").ends(0);
         }
+        let keys = list(&account, &world);
+        assert_eq!((keys.len(), &keys[0]["current"]), (1, &Value::Bool(true)), "{op} {k} {how:?}");
+        world.run(&account, "plan --detailed-exitcode").ends(0);
+        assert_eq!(account.inventory().await, before, "{op} {k} {how:?}");
     }
 }
 
 #[tokio::test]
 async fn a_rotation_that_breaks_off_is_no_harm_to_a_deploy_nor_that_to_callers() {
     let account = Account::deployed();
-    for (op, k) in &WRITES[..6] {
-        for how in [Break::KillAnswered, Break::Interrupt] {
-            let (fired, stop) = (Arc::default(), Stop::default());
-            let world = World::of(&account).with(At::new(op, *k, how, &stop, &fired));
-            let old = shown(&account, &world);
-            let ran = world.run_until(&account, &["key rotate --yes --grace 1h"], &stop).remove(0);
-            assert!([0, 130, KILLED].contains(&ran.code), "{ran:?}");
-            assert_eq!(fired.load(Ordering::SeqCst), 1, "{op} {k} {how:?}");
-            world.mend();
-            world.run(&account, "deploy --yes").ends(0);
-            world.run(&account, "plan --detailed-exitcode").ends(0);
-            let now = shown(&account, &world);
-            for key in [&old, &now] {
-                assert_eq!(door(&account, key).await, 200, "{op} {k} {how:?}");
-            }
-            world.pass(2 * HOUR);
-            world.run(&account, "deploy --yes").ends(0);
-            assert_eq!(list(&account, &world).len(), 1, "{op} {k} {how:?}");
-            assert_eq!(door(&account, &now).await, 200, "{op} {k} {how:?}");
+    let ways = [Break::KillAnswered, Break::Interrupt];
+    let points = WRITES[..6].iter().flat_map(|write| ways.map(|how| (*write, how))).collect();
+    for ((op, k), how) in some(points, 3) {
+        let (fired, stop) = (Arc::default(), Stop::default());
+        let world = World::of(&account).with(At::new(op, k, how, &stop, &fired));
+        let old = shown(&account, &world);
+        let ran = world.run_until(&account, &["key rotate --yes --grace 1h"], &stop).remove(0);
+        assert!([0, 130, KILLED].contains(&ran.code), "{ran:?}");
+        assert_eq!(fired.load(Ordering::SeqCst), 1, "{op} {k} {how:?}");
+        world.mend();
+        world.run(&account, "deploy --yes").ends(0);
+        world.run(&account, "plan --detailed-exitcode").ends(0);
+        let now = shown(&account, &world);
+        for key in [&old, &now] {
+            assert_eq!(door(&account, key).await, 200, "{op} {k} {how:?}");
         }
+        world.pass(2 * HOUR);
+        world.run(&account, "deploy --yes").ends(0);
+        assert_eq!(list(&account, &world).len(), 1, "{op} {k} {how:?}");
+        assert_eq!(door(&account, &now).await, 200, "{op} {k} {how:?}");
     }
 }

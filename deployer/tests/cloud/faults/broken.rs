@@ -10,27 +10,52 @@ use crate::world::{KILLED, World, is_write};
 use deployer::engine::Stop;
 use deployer::lease;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// From one state of a stage to another.
-#[derive(Clone, Copy)]
 struct Journey {
     name: &'static str,
     /// An account as it is before.
     before: fn() -> Account,
     line: &'static str,
+    /// What it asks for, and what there is at its end, when nothing goes wrong.
+    unbroken: LazyLock<(Vec<String>, Vec<String>)>,
 }
 
-const DEPLOY: Journey = Journey { name: "deploy", before: Account::new, line: "deploy --yes -vv" };
+static DEPLOY: Journey = Journey {
+    name: "deploy",
+    before: Account::new,
+    line: "deploy --yes -vv",
+    unbroken: LazyLock::new(|| DEPLOY.go()),
+};
 /// Of a stage that has drifted in everything, to other code and another commit.
-const UPDATE: Journey = Journey { name: "update", before: drifted, line: "deploy --yes -vv" };
+static UPDATE: Journey = Journey {
+    name: "update",
+    before: drifted,
+    line: "deploy --yes -vv",
+    unbroken: LazyLock::new(|| UPDATE.go()),
+};
 /// To other code and another commit, while callers call.
-const RELEASE: Journey = Journey { name: "release", before: changed, line: "deploy --yes -vv" };
-const ROLLBACK: Journey =
-    Journey { name: "rollback", before: released, line: "rollback --yes --to 1 -vv" };
-const DESTROY: Journey = Journey { name: "destroy", before: deployed, line: "destroy --yes -vv" };
+static RELEASE: Journey = Journey {
+    name: "release",
+    before: changed,
+    line: "deploy --yes -vv",
+    unbroken: LazyLock::new(|| RELEASE.go()),
+};
+static ROLLBACK: Journey = Journey {
+    name: "rollback",
+    before: released,
+    line: "rollback --yes --to 1 -vv",
+    unbroken: LazyLock::new(|| ROLLBACK.go()),
+};
+static DESTROY: Journey = Journey {
+    name: "destroy",
+    before: deployed,
+    line: "destroy --yes -vv",
+    unbroken: LazyLock::new(|| DESTROY.go()),
+};
 
 fn deployed() -> Account {
     let account = Account::new();
@@ -77,8 +102,7 @@ fn rest(ran: &Ran) -> bool {
 }
 
 impl Journey {
-    /// What it asks for, and what there is at its end, when nothing goes wrong.
-    fn unbroken(self) -> (Vec<String>, Vec<String>) {
+    fn go(&self) -> (Vec<String>, Vec<String>) {
         let account = (self.before)();
         let world = World::of(&account);
         world.run(&account, self.line).ends(0);
@@ -87,7 +111,7 @@ impl Journey {
 
     /// After the run that was broken: another finishes the job, and nothing is there twice.
     /// Gives what is left in the end.
-    fn finish(self, world: &World, account: &Account, wanted: &[String]) -> Vec<String> {
+    fn finish(&self, world: &World, account: &Account, wanted: &[String]) -> Vec<String> {
         world.mend();
         if ["release", "rollback"].contains(&self.name) {
             block_on(assert_callers_are_served(account));
@@ -104,10 +128,10 @@ impl Journey {
     }
 
     /// Breaks requests, one a run: `FAULTS` says which.
-    fn break_each(self, how: Break) {
+    fn break_each(&self, how: Break) {
         let faults = std::env::var("FAULTS").unwrap_or_default();
         let which = |op: &str| faults == "all" || is_write(op);
-        let (requests, wanted) = self.unbroken();
+        let (requests, wanted) = &*self.unbroken;
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         let mut points = vec![];
         for op in requests.iter().filter(|op| which(op)) {
@@ -164,7 +188,7 @@ impl Journey {
                 _ => drop(ran.ends(0)),
             }
             let age = world.age();
-            let left = self.finish(&world, &account, &wanted);
+            let left = self.finish(&world, &account, wanted);
             let waited = world.age() - age;
             assert!(how != Break::Interrupt || waited < LAPSED, "the lease was kept: {waited:?}");
             left
@@ -172,13 +196,13 @@ impl Journey {
         report(name(how), points.len(), came);
     }
 
-    fn place(self, how: Break) -> usize {
+    fn place(&self, how: Break) -> usize {
         (self.name.len() + 2 * how as usize) % PLACES
     }
 
     /// Breaks every request that only reads, in one run.
-    fn break_every_read(self, how: Break) {
-        let (_, wanted) = self.unbroken();
+    fn break_every_read(&self, how: Break) {
+        let (_, wanted) = &*self.unbroken;
         let account = (self.before)();
         let (fired, seen) = (Arc::new(AtomicUsize::new(0)), BTreeSet::new());
         let reads = |request: &crate::world::Request| {
@@ -187,7 +211,7 @@ impl Journey {
         let world = World::of(&account);
         world.add(EachOnce { how, which: reads, fired: fired.clone(), seen });
         world.run(&account, self.line).ends(0);
-        let left_over = self.finish(&world, &account, &wanted).len();
+        let left_over = self.finish(&world, &account, wanted).len();
         let broken = fired.load(Ordering::SeqCst);
         assert!(broken > 20, "only {broken} were broken");
         let came = Came { converged: broken, left_over };
@@ -257,7 +281,7 @@ cases! {
 #[test]
 fn every_read_fails_once() {
     let ways = [Break::CutBefore, Break::LoseAnswer, Break::Unavailable];
-    for (at, journey) in [DEPLOY, UPDATE, RELEASE, ROLLBACK, DESTROY].into_iter().enumerate() {
+    for (at, journey) in [&DEPLOY, &UPDATE, &RELEASE, &ROLLBACK, &DESTROY].into_iter().enumerate() {
         // A push takes them in turn.
         let these = if std::env::var("FAULTS").is_ok() { &ways[..] } else { &ways[at % 3..][..1] };
         these.iter().for_each(|way| journey.break_every_read(*way));
