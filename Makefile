@@ -65,10 +65,10 @@ graph: ## the stack as a Mermaid diagram
 
 test: lint ## everything a push checks: format, lints, all tests, the local cloud end to end
 	cargo xtask package
-	RUST_TEST_THREADS=4 cargo test --workspace
-	RUST_TEST_THREADS=4 CLOUD_LIKE=aws cargo test --workspace --test cloud -- $(LIKE_AWS)
+	RUST_TEST_THREADS=8 cargo test --workspace
+	RUST_TEST_THREADS=8 CLOUD_LIKE=aws cargo test --workspace --test cloud -- $(LIKE_AWS)
 
-# What is run a second time with all that AWS does all the time; at night everything is. Four threads: tests of
+# What is run a second time with all that AWS does all the time; at night everything is. Eight threads: tests of
 # the cloud mostly wait for it.
 LIKE_AWS = life:: release:: returns:: destroy:: foreign::
 

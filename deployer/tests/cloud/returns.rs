@@ -65,7 +65,8 @@ fn a_release_that_is_withdrawn_closes_those_that_it_overtook() {
     let bad = answer(500, &json!({}));
     account.packages.put_two_faced_code("health", Some(&healthy("0123456789b")), Some(&bad));
     account.packages.change_commit("0123456789b");
-    world.run(&account, "deploy --yes").ends(5).says("release 1 serves again");
+    let ran = world.run(&account, "deploy --yes").ends(5).says("release 1 serves again");
+    ran.says("GET /health: status 500 instead of 200");
     assert_eq!(releases(&account), states(&[(3, "failed"), (2, "failed"), (1, "live")]));
     account.run("smoke-test").ends(0);
 }

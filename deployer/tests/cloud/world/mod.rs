@@ -328,8 +328,9 @@ impl World {
         std::future::pending().await
     }
 
-    /// Meanwhile time stands still: the runtime doesn't jump while a blocking task is at work. The
-    /// local cloud prepares functions in its own time, so for that this waits; see `fault::Busy`.
+    /// Meanwhile time stands still: the runtime doesn't jump while a blocking task is at work. What the
+    /// local cloud does in its own time, this waits for: that it prepares a function (but see
+    /// `fault::Busy`), and that a usage plan lets in more, of which it let in too many in no time.
     async fn forward(
         &self,
         request: &Request,
@@ -338,15 +339,22 @@ impl World {
         let (real, function) = (self.0.real.clone(), request.name == "lambda:GetFunction");
         let outside = async move {
             loop {
-                let again = if function { sent.try_clone() } else { None };
-                let Some(again) = again else {
+                let Some(again) = sent.try_clone() else {
                     return Response::of(real.call(sent).await?).await;
                 };
                 let answer = Response::of(real.call(again).await?).await?;
-                let config = &answer.json()["Configuration"];
-                if config["State"] != "Pending" && config["LastUpdateStatus"] != "InProgress" {
+                if !function && answer.status != 429 {
                     return Ok(answer);
                 }
+                let body = answer.json();
+                let config = &body["Configuration"];
+                let prepares =
+                    config["State"] == "Pending" || config["LastUpdateStatus"] == "InProgress";
+                if !prepares && body["message"] != "Too Many Requests" {
+                    return Ok(answer);
+                }
+                #[allow(clippy::disallowed_methods, reason = "the local cloud's own time")]
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::task::spawn_blocking(|| OUTSIDE.block_on(outside)).await.unwrap()
