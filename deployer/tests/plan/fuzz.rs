@@ -196,7 +196,9 @@ fn paused<T>(work: impl Future<Output = T>) -> T {
     runtime.block_on(work)
 }
 
-static DEPLOYED: LazyLock<Value> = LazyLock::new(|| paused(deployed()));
+/// Made in a thread of its own, for who needs it first may be in a runtime.
+static DEPLOYED: LazyLock<Value> =
+    LazyLock::new(|| std::thread::spawn(|| paused(deployed())).join().unwrap());
 
 static SAVED: LazyLock<String> =
     LazyLock::new(|| serde_json::to_string_pretty(&paused(plan(&Value::Null))).unwrap());
