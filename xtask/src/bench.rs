@@ -1,8 +1,9 @@
-//! The bench: `cargo xtask bench`. It measures the functions, and deploys, and keeps the tables of the docs. What it
+//! The bench: `cargo xtask bench`. It measures the functions, deploys, and builds, and keeps the tables of the docs. What it
 //! needs for that, and what ours is held against, is in `bench/`, a workspace of its own.
 
 mod deploys;
 mod functions;
+mod maker;
 mod scale;
 mod table;
 
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::git;
 use crate::workspace::{cargo, root, write_atomically};
@@ -25,7 +26,7 @@ Examples:
   cargo xtask bench --rounds 3 --with new=PATH   the same, sooner and coarser";
 
 /// What is measured.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// How the functions start and answer, beside what else they could be
     Functions,
@@ -33,9 +34,11 @@ enum Part {
     Deploys,
     /// How deploys grow with the stack, under AWS's quotas
     Scale,
+    /// How long whoever works on it waits
+    Maker,
 }
 
-/// Measure functions and deploys, and keep the tables of docs/PERFORMANCE.md.
+/// Measure functions, deploys and builds, and keep the tables of docs/PERFORMANCE.md.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Bench {
@@ -57,24 +60,28 @@ impl Bench {
     ///
     /// If something does not compile, or does not answer.
     pub fn run(&self) -> Result<()> {
-        if self.wants(Part::Functions) {
-            let table = functions::table(self.rounds, &self.with)?;
-            let command = format!("cargo xtask bench --only functions --rounds {}", self.rounds);
-            self.show("functions", &format!("{}\n{table}", circumstances(&command)?))?;
-        }
-        if self.wants(Part::Deploys) && self.with.is_empty() {
-            let circumstances = circumstances("cargo xtask bench --only deploys")?;
-            self.show("deploys", &format!("{circumstances}\n{}", deploys::table()?))?;
-        }
-        if self.wants(Part::Scale) && self.with.is_empty() {
-            let circumstances = circumstances("cargo xtask bench --only scale")?;
-            self.show("scale", &format!("{circumstances}\n{}", scale::table()?))?;
+        for part in Part::value_variants().iter().copied().filter(|part| self.wants(*part)) {
+            let name = part.to_possible_value().map(|value| value.get_name().to_owned());
+            let name = name.unwrap_or_default();
+            let mut command = format!("cargo xtask bench --only {name}");
+            let table = match part {
+                Part::Functions => {
+                    command += &format!(" --rounds {}", self.rounds);
+                    functions::table(self.rounds, &self.with)?
+                }
+                Part::Deploys => deploys::table()?,
+                Part::Scale => scale::table()?,
+                Part::Maker => maker::table()?,
+            };
+            self.show(&name, &format!("{}\n{table}", circumstances(&command)?))?;
         }
         Ok(())
     }
 
+    /// Other bootstraps are measured beside the functions, and nothing else is then.
     fn wants(&self, part: Part) -> bool {
         self.only.is_none_or(|only| only == part)
+            && (self.with.is_empty() || part == Part::Functions)
     }
 
     /// Prints a section of the page, and keeps it there.
