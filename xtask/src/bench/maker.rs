@@ -14,7 +14,7 @@ use crate::workspace::{root, say};
 
 /// What a handler has before and after it is changed: it has to answer the same, or it would not be let in.
 const CHANGE: (&str, &str) =
-    (r#""message": "Hello, World!""#, r#""message": ["Hello, ", "World!"].concat()"#);
+    (r#""message": "Hello, World!""#, r#""message": (["Hello, ", "World!"].concat())"#);
 
 /// The table, in Markdown. Takes some quarter of an hour, and a handful of gigabytes while it does.
 ///
