@@ -21,3 +21,8 @@ pub use log::Entry;
 pub use release::Release;
 pub use response::json;
 pub use serve::serve;
+
+/// See `Cargo.toml`.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

@@ -158,6 +158,16 @@ async fn what_cannot_be_read_is_a_500() {
 }
 
 #[tokio::test]
+async fn a_host_in_another_script_is_a_host() {
+    let host = "xn--bcher-kva.example";
+    let event =
+        event(&[("/headers/Host", json!(host)), ("/multiValueHeaders/Host", json!([host]))]);
+    let answer = answer(hello, &event, "id").await;
+    assert_eq!(answer.entry.error, None);
+    assert_eq!(answer.entry.status, 200);
+}
+
+#[tokio::test]
 async fn a_host_that_is_no_host_is_a_500() {
     let hostile =
         event(&[("/headers/Host", json!("[")), ("/multiValueHeaders/Host", json!(["["]))]);
