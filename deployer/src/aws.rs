@@ -9,8 +9,8 @@ use crate::engine::{Secret, Stop};
 use crate::env::Env;
 use crate::http::{self, Clock};
 use crate::lease::Lease;
-use crate::resources::Lists;
 use crate::resources::history::Record;
+use crate::resources::{Lists, Together};
 use crate::retry::Pacer;
 use anyhow::{Context, Result, bail};
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -110,6 +110,8 @@ pub struct Aws {
     pub secrets: Secrets,
     /// Log groups that this run has deleted. One that is back is Lambda's doing.
     pub deleted_log_groups: Mutex<BTreeSet<String>>,
+    /// Alarms that are to go.
+    pub leaving_alarms: Together,
     /// How many things were made, or may have been, that only lists tell of, and no list has told of yet.
     pub unlisted: AtomicUsize,
     /// Whether this run has put a release on record, and so begun to move it in.
@@ -180,6 +182,7 @@ impl Aws {
             clock,
             secrets,
             deleted_log_groups: Mutex::default(),
+            leaving_alarms: Together::default(),
             unlisted: AtomicUsize::new(0),
             begun: AtomicBool::new(false),
             key: Mutex::default(),

@@ -37,6 +37,9 @@ pub struct Alarm {
 /// A metric, or an expression of others. The last of an alarm is what is compared.
 pub struct Measure(MetricDataQuery);
 
+/// So many alarms may be deleted with one request (CloudWatch API reference, DeleteAlarms); three requests a second.
+const AT_ONCE: usize = 100;
+
 /// CloudWatch counts by the minute; five of them are one measure.
 const PERIOD: i32 = 300;
 
@@ -288,8 +291,12 @@ impl Resource<Aws> for Alarm {
     }
 
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
-        let request = || cx.cloudwatch.delete_alarms().alarm_names(id).send();
-        super::gone(cx.call("cloudwatch:DeleteAlarms", request).await)
+        let delete = |names: Vec<String>| async move {
+            let request =
+                || cx.cloudwatch.delete_alarms().set_alarm_names(Some(names.clone())).send();
+            cx.call("cloudwatch:DeleteAlarms", request).await.map(drop)
+        };
+        super::gone(cx.leaving_alarms.delete(id, AT_ONCE, delete).await)
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {

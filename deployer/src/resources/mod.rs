@@ -36,6 +36,7 @@ mod role;
 pub mod room;
 mod simulation;
 mod stage;
+mod together;
 mod usage_plan;
 mod versions;
 
@@ -65,6 +66,7 @@ pub use rest_api::{ApiId, RestApi, Route, api_id};
 pub use role::{Role, RoleArn};
 pub use simulation::{Asked, ask_rights};
 pub use stage::{Entry, Stage, StageName, Throttle, standing};
+pub use together::Together;
 pub use usage_plan::{Limits, UsagePlan, stage_of};
 
 use crate::aws::{Aws, Failure};
@@ -134,6 +136,7 @@ pub fn scarce_calls(step: &Step) -> &'static [&'static str] {
         ("function", Action::Update) => &["lambda:UpdateFunctionCode", "lambda:PublishVersion"],
         ("function", Action::Delete) => &["lambda:DeleteFunction"],
         ("parameter", Action::Create | Action::Update) => &["ssm:PutParameter"],
+        ("alarm", Action::Create | Action::Update) => &["cloudwatch:PutMetricAlarm"],
         _ => &[],
     }
 }
