@@ -53,6 +53,7 @@ pub fn table() -> Result<String> {
     edit(&clone, "Cargo.toml", with_plain_profile)?;
     edit(&clone, "deployer/Cargo.toml", with_default_features)?;
     edit(&clone, "functions/Cargo.toml", with_default_features)?;
+    edit(&clone, "functions/Cargo.toml", with_unicode)?;
     let plain = row(
         "the same with cargo's own profile, and all the features the SDK and `lambda_http` have by default",
         &build("../plain"),
@@ -100,6 +101,12 @@ fn with_default_features(manifest: &str) -> Option<String> {
     manifest.contains(WITHOUT).then(|| manifest.replace(WITHOUT, ""))
 }
 
+/// As whoever depends on `url` has it: see `functions/Cargo.toml`.
+fn with_unicode(manifest: &str) -> Option<String> {
+    let (before, after) = manifest.split_once("idna_adapter = \"=1.0.0\"")?;
+    Some(format!("{before}idna_adapter = \"1.2\"{after}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +118,7 @@ mod tests {
             ("Cargo.toml", with_plain_profile),
             ("deployer/Cargo.toml", with_default_features),
             ("functions/Cargo.toml", with_default_features),
+            ("functions/Cargo.toml", with_unicode),
         ] {
             let text = fs::read_to_string(root().join(file)).unwrap();
             assert_ne!(new(&text).unwrap(), text, "{file}");
