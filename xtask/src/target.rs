@@ -82,6 +82,10 @@ pub struct Target {
 /// Links the C library into the program: no loader runs before it, and the runtime's version no longer matters.
 const STATIC: &[&str] = &["-Ctarget-feature=+crt-static"];
 
+/// The same with musl, which is so small that the program may be larger for being quicker: the profile's `opt-level` has
+/// glibc's size in mind (`docs/PERFORMANCE.md`). rustc takes the last.
+const MUSL: &[&str] = &["-Ctarget-feature=+crt-static", "-Copt-level=2"];
+
 impl Target {
     /// The best installed target for `arch`: static if there is one, else the host's own; that, too, static if the host
     /// has its C library as an archive.
@@ -118,7 +122,7 @@ impl Target {
             let native = native && host.split('-').next() == musl.split('-').next();
             // A static program needs nothing of a foreign system, so the linker that comes with Rust is enough.
             let linker = (!native).then_some("rust-lld");
-            return Ok(Target { triple: musl, linker, flags: STATIC });
+            return Ok(Target { triple: musl, linker, flags: MUSL });
         }
         if host == gnu {
             let flags = if static_libc { STATIC } else { &[] };
@@ -146,7 +150,7 @@ mod tests {
     fn static_is_preferred() {
         let target = Target::choose(Arch::X86_64, LINUX, |_| true, true).unwrap();
         let triple = "x86_64-unknown-linux-musl";
-        assert_eq!(target, Target { triple, linker: None, flags: STATIC });
+        assert_eq!(target, Target { triple, linker: None, flags: MUSL });
     }
 
     #[test]
@@ -168,7 +172,7 @@ mod tests {
             let target = Target::choose(arch, host, |_| true, true).unwrap();
             assert_eq!(
                 target,
-                Target { triple: arch.musl(), linker: Some("rust-lld"), flags: STATIC },
+                Target { triple: arch.musl(), linker: Some("rust-lld"), flags: MUSL },
                 "{arch} on {host}"
             );
         }
