@@ -32,27 +32,23 @@ impl Together {
         self.waiting().insert(name.to_owned());
         yield_now().await; // whatever else begins now is waiting, too, when the first request goes out
         let mut alone = self.alone.lock().await;
+        if !self.waiting().contains(name) {
+            return Ok(()); // went with another's request
+        }
         let mut names = vec![name.to_owned()];
-        {
-            let mut waiting = self.waiting();
-            if !waiting.remove(name) {
-                return Ok(()); // went with another's request
-            }
-            while !*alone
-                && names.len() < most
-                && let Some(other) = waiting.pop_first()
-            {
-                names.push(other);
-            }
+        if !*alone {
+            let waiting = self.waiting();
+            let others = waiting.iter().filter(|other| *other != name);
+            names.extend(others.take(most.saturating_sub(1)).cloned());
         }
-        if names.len() > 1 {
-            if delete(names.clone()).await.is_ok() {
-                return Ok(());
-            }
+        let mut deleted = delete(names.clone()).await;
+        if deleted.is_err() && names.len() > 1 {
             *alone = true;
-            self.waiting().extend(names.drain(1..));
+            names.truncate(1);
+            deleted = delete(names.clone()).await;
         }
-        delete(names).await
+        self.waiting().retain(|waiting| !names.contains(waiting));
+        deleted
     }
 
     fn waiting(&self) -> MutexGuard<'_, BTreeSet<String>> {
