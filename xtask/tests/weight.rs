@@ -64,6 +64,7 @@ fn start(mut command: Command, events: usize) -> Waiting {
         .spawn()
         .unwrap_or_else(|error| panic!("starting {command:?}: {error}; is it installed?"));
     let (stream, _) = api.accept().unwrap();
+    stream.set_nodelay(true).unwrap();
     let mut reader = BufReader::new(&stream);
     for _ in 0..events {
         let (asked, _) = receive(&mut reader);
