@@ -138,6 +138,11 @@ fn rule_for(failure: &Failure, new: bool) -> Option<&'static Rule> {
     RULES.iter().find(|rule| (rule.applies)(failure)).filter(|rule| !rule.budget.is_zero())
 }
 
+/// Whether it is something that a run waits for, whoever it is told.
+pub fn passes(failure: &Failure) -> bool {
+    rule_for(failure, false).is_some()
+}
+
 /// Sends the requests of a run: within the quotas, and again where the rules say so.
 pub struct Pacer {
     trace: Option<Trace>,

@@ -94,6 +94,9 @@ def _needed(service, method, path, arn, body, fields, params):
     if service == "monitoring" and re.search("/Put(MetricAlarm|Dashboard)$", path) and cbor.loads(body).get("Tags"):
         yield "cloudwatch:TagResource", arn, {}
     operation = iam_actions.extract_iam_action(service, method, path, {}, body, params)
+    if operation == "cloudwatch:DeleteAlarms":
+        for name in cbor.loads(body).get("AlarmNames", [])[1:]:
+            yield operation, f"{arn.rpartition(':')[0]}:{name}", {}
     if service == "lambda" and fields.get("Role"):
         yield "iam:PassRole", fields["Role"], {"iam:passedtoservice": "lambda.amazonaws.com"}
     if service == "apigateway" and path.rstrip("/").endswith("/account") and method == "PATCH":

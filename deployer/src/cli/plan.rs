@@ -34,7 +34,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     if common.json {
         let Estimate { least, most } = show_plan::estimate(&plan);
         let mut json = serde_json::to_value(&plan)?;
-        json["quota_wait_seconds"] = serde_json::json!([least.as_secs(), most.as_secs()]);
+        json["quota_wait_seconds"] = serde_json::json!([least, most].map(show_plan::seconds));
         json["widens"] = serde_json::to_value(widenings(&plan))?;
         result(format!("{json:#}"));
     } else {

@@ -2,24 +2,36 @@
 //! to be over go together with the next.
 
 use crate::aws::Failure;
-use std::collections::BTreeSet;
+use crate::retry;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::task::yield_now;
 
 /// What is to be deleted, by name.
 #[derive(Default)]
 pub struct Together {
-    waiting: Mutex<BTreeSet<String>>,
-    /// Held for a request. True once one was refused: AWS may have deleted all of its names but one, or none, so from
-    /// then on each goes alone, and who is refused is known.
-    alone: tokio::sync::Mutex<bool>,
+    names: Mutex<BTreeMap<String, Delete>>,
+    /// Held for a request.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What has become of a name.
+#[derive(Clone)]
+enum Delete {
+    Waits,
+    /// It went with a request, which has been answered.
+    Went(Result<(), Failure>),
+    /// One of the names it went with was refused. AWS may have deleted all the others, or none: as each goes alone now,
+    /// it shows which one it is.
+    Suspect,
 }
 
 impl Together {
-    /// Deletes `name` with `delete`, which is given at most `most` names that wait for it by then.
+    /// Deletes `name` with `delete`, which is given at most `most` names that wait for it by then. Each name
+    /// once at a time.
     ///
     /// # Errors
-    /// What AWS says of this name.
+    /// What AWS says of this name, or of a request that it went with.
     pub(super) async fn delete<F>(
         &self,
         name: &str,
@@ -29,31 +41,47 @@ impl Together {
     where
         F: Future<Output = Result<(), Failure>>,
     {
-        self.waiting().insert(name.to_owned());
+        self.names().insert(name.to_owned(), Delete::Waits);
         yield_now().await; // whatever else begins now is waiting, too, when the first request goes out
-        let mut alone = self.alone.lock().await;
-        if !self.waiting().contains(name) {
-            return Ok(()); // went with another's request
+        let turn = self.turn.lock().await;
+        let went = self.names().get(name).cloned();
+        let went = match went {
+            Some(went @ (Delete::Went(_) | Delete::Suspect)) => went,
+            _ => {
+                let names = self.waiting(name, most);
+                let went = match delete(names.clone()).await {
+                    Err(failure) if names.len() > 1 && is_about_one(&failure) => Delete::Suspect,
+                    answer => Delete::Went(answer),
+                };
+                // Not before there is an answer: who is stopped on the way leaves them to the next.
+                self.names().extend(names.into_iter().map(|name| (name, went.clone())));
+                went
+            }
+        };
+        drop(turn);
+        self.names().remove(name);
+        match went {
+            Delete::Went(answer) => answer,
+            Delete::Waits | Delete::Suspect => delete(vec![name.to_owned()]).await,
         }
-        let mut names = vec![name.to_owned()];
-        if !*alone {
-            let waiting = self.waiting();
-            let others = waiting.iter().filter(|other| *other != name);
-            names.extend(others.take(most.saturating_sub(1)).cloned());
-        }
-        let mut deleted = delete(names.clone()).await;
-        if deleted.is_err() && names.len() > 1 {
-            *alone = true;
-            names.truncate(1);
-            deleted = delete(names.clone()).await;
-        }
-        self.waiting().retain(|waiting| !names.contains(waiting));
-        deleted
     }
 
-    fn waiting(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    /// This name, and others that wait.
+    fn waiting(&self, name: &str, most: usize) -> Vec<String> {
+        let names = self.names();
+        let others = names.iter().filter(|(_, went)| matches!(went, Delete::Waits));
+        let others = others.map(|(other, _)| other.as_str()).filter(|other| *other != name);
+        [name].into_iter().chain(others).take(most).map(ToOwned::to_owned).collect()
     }
+
+    fn names(&self) -> MutexGuard<'_, BTreeMap<String, Delete>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Not about AWS, or about whoever asks.
+fn is_about_one(failure: &Failure) -> bool {
+    !(retry::passes(failure) || failure.stopped || failure.is_expired())
 }
 
 #[cfg(test)]
@@ -61,15 +89,15 @@ mod tests {
     use super::*;
     use futures_util::future::join_all;
 
-    /// Deletes a to e, at most three at a time, from a service that has all but `missing`; gives its requests, and
-    /// who was told of a failure.
-    async fn delete(missing: &[&str]) -> (Vec<String>, Vec<&'static str>) {
+    /// Deletes a to e, at most three at a time, of which AWS has an answer of its own to those with `refused` among
+    /// them; gives its requests, and who was told of a failure.
+    async fn delete(refused: &str, answer: Failure) -> (Vec<String>, Vec<&'static str>) {
         let (together, asked) = (Together::default(), Mutex::new(vec![]));
         let one = async |name: &'static str| {
             let request = |names: Vec<String>| {
                 asked.lock().unwrap().push(names.concat());
-                let fails = names.iter().any(|name| missing.contains(&name.as_str()));
-                let answer = if fails { Err(Failure::default()) } else { Ok(()) };
+                let fails = names.iter().any(|name| name == refused);
+                let answer = if fails { Err(answer.clone()) } else { Ok(()) };
                 async {
                     yield_now().await;
                     answer
@@ -78,20 +106,29 @@ mod tests {
             together.delete(name, 3, request).await.is_err().then_some(name)
         };
         let told = join_all(["a", "b", "c", "d", "e"].map(one)).await;
+        assert!(together.names().is_empty());
         (asked.into_inner().unwrap(), told.into_iter().flatten().collect())
     }
 
     #[tokio::test]
     async fn many_go_with_one_request() {
-        let (asked, told) = delete(&[]).await;
+        let (asked, told) = delete("nothing", Failure::default()).await;
         assert_eq!(asked, ["abc", "de"]);
         assert!(told.is_empty());
     }
 
     #[tokio::test]
-    async fn once_one_is_refused_each_goes_alone_and_no_other_is_blamed() {
-        let (asked, told) = delete(&["b"]).await;
-        assert_eq!(asked, ["abc", "a", "b", "c", "d", "e"]);
+    async fn those_that_went_with_one_that_is_refused_go_alone_and_are_not_blamed() {
+        let (mut asked, told) = delete("b", Failure::default()).await;
+        asked.sort();
+        assert_eq!(asked, ["a", "abc", "b", "c", "de"]);
         assert_eq!(told, ["b"]);
+    }
+
+    #[tokio::test]
+    async fn that_aws_is_not_there_is_asked_once_and_told_to_all() {
+        let (asked, told) = delete("b", Failure { ambiguous: true, ..Failure::default() }).await;
+        assert_eq!(asked, ["abc", "de"]);
+        assert_eq!(told, ["a", "b", "c"]);
     }
 }

@@ -306,6 +306,22 @@ fn an_api_that_is_always_busy() {
     report_all("an API that is busy for ever", 1);
 }
 
+/// With several names, of which it doesn't know one, DeleteAlarms may have deleted all others or none.
+#[test]
+fn an_alarm_that_is_gone_spoils_the_request_of_all() {
+    let account = Account::new();
+    let world = World::of(&account);
+    world.run(&account, "deploy --yes").ends(0);
+    let (ops, message) = ("monitoring:DeleteAlarms", "Alarm names not found");
+    let unknown = Always { ops, status: 404, code: "ResourceNotFound", message, after: 0 };
+    world.add(Once(unknown, 1));
+    world.run(&account, "destroy --yes").ends(0).says("remaining 0");
+    let asked = world.requests().iter().filter(|name| *name == ops).count();
+    assert_eq!(asked, 1 + 8, "all at once, and then each alone");
+    assert_eq!(block_on(account.inventory()), Vec::<String>::new());
+    report_all("an alarm that is gone", 1);
+}
+
 #[test]
 fn a_clock_that_is_wrong_is_told_before_anything_is_changed() {
     for (off, says) in [(600, "10 min 00 s ahead of AWS's"), (-600, "10 min 00 s behind AWS's")] {

@@ -233,9 +233,9 @@ fn a_plan_tells_how_long_the_quotas_make_it_wait() {
     };
     let plan = world.run(&account, "plan --json").ends(0).json();
     let ran = world.run(&account, "deploy --yes").ends(0);
-    // A second for eight alarms, of which three may be put a second after the first three.
-    ran.says("AWS's quotas make this wait 1 s; 29 s, if others have just used them up");
-    assert_eq!(plan["quota_wait_seconds"], serde_json::json!([1, scarce(&world.requests())]));
+    // Of eight alarms, five wait a third of a second each.
+    ran.says("AWS's quotas make this wait 2 s; 29 s, if others have just used them up");
+    assert_eq!(plan["quota_wait_seconds"], serde_json::json!([2, scarce(&world.requests())]));
     let ran = world.run(&account, "destroy --yes").ends(0);
     ran.says("AWS's quotas make this wait up to 50 s, if others have just used them up");
     assert_eq!(scarce(&world.requests()), 50);
