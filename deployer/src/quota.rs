@@ -71,7 +71,12 @@ pub fn waiting(op: &str, wait: Duration) -> String {
         "ssm" => "Parameter Store",
         other => other,
     };
-    format!("waiting for {service}: next {verb} in {} s", wait.as_secs_f64().ceil())
+    format!("waiting for {service}: next {verb} in {} s", seconds(wait))
+}
+
+/// Whole ones, rounded up: people and scripts need no others.
+pub fn seconds(wait: Duration) -> u64 {
+    wait.as_secs_f64().ceil() as u64
 }
 
 /// Keeps a process within the quotas: when each row has room again.

@@ -5,7 +5,7 @@ use super::run::{Surveyed, connect, load_release, survey};
 use super::screen::{result, say};
 use super::{Common, Exit, key, show_plan};
 use crate::engine::Plan;
-use crate::quota::Estimate;
+use crate::quota::{self, Estimate};
 use crate::widening::widenings;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     if common.json {
         let Estimate { least, most } = show_plan::estimate(&plan);
         let mut json = serde_json::to_value(&plan)?;
-        json["quota_wait_seconds"] = serde_json::json!([least, most].map(show_plan::seconds));
+        json["quota_wait_seconds"] = serde_json::json!([least, most].map(quota::seconds));
         json["widens"] = serde_json::to_value(widenings(&plan))?;
         result(format!("{json:#}"));
     } else {

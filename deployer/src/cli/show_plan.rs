@@ -7,7 +7,6 @@ use crate::resources::scarce_calls;
 use crate::widening::{Widening, widenings};
 use serde_json::Value;
 use std::fmt::Write;
-use std::time::Duration;
 
 /// The plan as text, property by property; with `unchanged`, also what stays as it is.
 pub fn show(plan: &Plan, unchanged: bool) -> String {
@@ -57,7 +56,7 @@ pub fn summary(plan: &Plan) -> String {
 /// How long AWS's quotas make a run of this plan wait; nothing where they don't.
 pub fn time(plan: &Plan) -> Option<String> {
     let Estimate { least, most } = estimate(plan);
-    let (least, most) = (seconds(least), seconds(most));
+    let (least, most) = (quota::seconds(least), quota::seconds(most));
     let text = match (least, most) {
         (_, 0) => return None,
         (0, most) => format!("up to {most} s, if others have just used them up"),
@@ -65,11 +64,6 @@ pub fn time(plan: &Plan) -> Option<String> {
         (least, most) => format!("{least} s; {most} s, if others have just used them up"),
     };
     Some(paint(DIM, format!("AWS's quotas make this wait {text}")))
-}
-
-/// Whole ones; people and scripts need no others.
-pub fn seconds(wait: Duration) -> u64 {
-    wait.as_secs_f64().ceil() as u64
 }
 
 /// From the table that also paces the run.

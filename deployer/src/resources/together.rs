@@ -10,18 +10,17 @@ use tokio::task::yield_now;
 /// What is to be deleted, by name.
 #[derive(Default)]
 pub struct Together {
-    names: Mutex<BTreeMap<String, Delete>>,
+    /// None while a name waits.
+    names: Mutex<BTreeMap<String, Option<Went>>>,
     /// Held for a request.
     turn: tokio::sync::Mutex<()>,
 }
 
-/// What has become of a name.
+/// What became of the request that a name went with.
 #[derive(Clone)]
-enum Delete {
-    Waits,
-    /// It went with a request, which has been answered.
-    Went(Result<(), Failure>),
-    /// One of the names it went with was refused. AWS may have deleted all the others, or none: as each goes alone now,
+enum Went {
+    Answered(Result<(), Failure>),
+    /// One of its names was refused. AWS may have deleted all the others, or none: as each goes alone now,
     /// it shows which one it is.
     Suspect,
 }
@@ -41,40 +40,40 @@ impl Together {
     where
         F: Future<Output = Result<(), Failure>>,
     {
-        self.names().insert(name.to_owned(), Delete::Waits);
+        self.names().insert(name.to_owned(), None);
         yield_now().await; // whatever else begins now is waiting, too, when the first request goes out
         let turn = self.turn.lock().await;
-        let went = self.names().get(name).cloned();
+        let went = self.names().get(name).cloned().flatten();
         let went = match went {
-            Some(went @ (Delete::Went(_) | Delete::Suspect)) => went,
-            _ => {
+            Some(went) => went,
+            None => {
                 let names = self.waiting(name, most);
                 let went = match delete(names.clone()).await {
-                    Err(failure) if names.len() > 1 && is_about_one(&failure) => Delete::Suspect,
-                    answer => Delete::Went(answer),
+                    Err(failure) if names.len() > 1 && is_about_one(&failure) => Went::Suspect,
+                    answer => Went::Answered(answer),
                 };
                 // Not before there is an answer: who is stopped on the way leaves them to the next.
-                self.names().extend(names.into_iter().map(|name| (name, went.clone())));
+                self.names().extend(names.into_iter().map(|name| (name, Some(went.clone()))));
                 went
             }
         };
         drop(turn);
         self.names().remove(name);
         match went {
-            Delete::Went(answer) => answer,
-            Delete::Waits | Delete::Suspect => delete(vec![name.to_owned()]).await,
+            Went::Answered(answer) => answer,
+            Went::Suspect => delete(vec![name.to_owned()]).await,
         }
     }
 
     /// This name, and others that wait.
     fn waiting(&self, name: &str, most: usize) -> Vec<String> {
         let names = self.names();
-        let others = names.iter().filter(|(_, went)| matches!(went, Delete::Waits));
+        let others = names.iter().filter(|(_, went)| went.is_none());
         let others = others.map(|(other, _)| other.as_str()).filter(|other| *other != name);
         [name].into_iter().chain(others).take(most).map(ToOwned::to_owned).collect()
     }
 
-    fn names(&self) -> MutexGuard<'_, BTreeMap<String, Delete>> {
+    fn names(&self) -> MutexGuard<'_, BTreeMap<String, Option<Went>>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
