@@ -66,7 +66,7 @@ fn judge_targets(host: &str, installed: impl Fn(&str) -> bool) -> Finding {
     let next = format!("rustup target add {}", STATIC[0].1);
     match host.ends_with("-linux-gnu") {
         true => Finding::warning(
-            "none is static: packages are built for this machine's C library, which may be newer \
+            "no musl: packages have this machine's C library, and start later; a shared one may be newer \
              than Lambda's",
             next,
         ),
