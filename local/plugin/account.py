@@ -2,6 +2,11 @@
 
 Without a role to write them as, a stage can't have access logs. The emulator takes any role and any destination, and
 never writes a line.
+
+API Gateway puts the values into the format as they are and escapes nothing; for a value that is missing it writes `-`
+(github.com/DataBiosphere/azul/issues/4348 has lines that quotes in a User-Agent broke). Some values are callers' text:
+`$context.path`, `$context.identity.userAgent`, and `$context.requestId`, which is the header `x-amzn-RequestId` if the
+caller sends one (API Gateway's developer guide, "Set up CloudWatch logging for REST APIs").
 """
 
 import json
@@ -56,12 +61,13 @@ def _problem(patch):
 
 
 @around(v1, "_handle_execute_in_scope")
-async def handle(handle, api_id, stage_name, method, path, *rest):
-    facts = {"requestId": new_uuid(), "httpMethod": method, "identity.sourceIp": "127.0.0.1", "stage": stage_name}
-    facts["extendedRequestId"] = facts["requestId"]
+async def handle(handle, api_id, stage_name, method, path, headers, *rest):
+    facts = {"extendedRequestId": new_uuid(), "httpMethod": method, "path": f"/{stage_name}{path}", "stage": stage_name}
+    facts["requestId"] = headers.get("x-amzn-requestid", facts["extendedRequestId"])
+    facts |= {"identity.sourceIp": "127.0.0.1", "identity.userAgent": headers.get("user-agent", "-")}
     token, began = _facts.set(facts), time.monotonic()
     try:
-        answer = await handle(api_id, stage_name, method, path, *rest)
+        answer = await handle(api_id, stage_name, method, path, headers, *rest)
     finally:
         _facts.reset(token)
     facts |= {"status": answer[0], "responseLatency": _since(began)}
@@ -73,7 +79,7 @@ async def handle(handle, api_id, stage_name, method, path, *rest):
 
 @around(v1, "_gateway_error_response")
 def gateway_error_response(respond, error, request):
-    _tell({"error.message": error.message})
+    _tell({"error.message": error.message, "error.responseType": error.response_type})
     return respond(error, request)
 
 
@@ -106,9 +112,11 @@ def execute(execute, function, config, event, request_id, *rest):
     """In a thread, which has a copy of the context: the same facts."""
     result = execute(function, config, event, request_id, *rest)
     _tell({"awsEndpointRequestId": request_id, "integrationStatus": 200})
-    if result.get("error"):
-        said = result.get("body")
-        _tell({"integrationErrorMessage": said.get("errorMessage") if isinstance(said, dict) else None})
+    said = result.get("body")
+    if isinstance(said, dict):
+        failed = ("integrationErrorMessage", "errorMessage")
+        name, field = failed if result.get("error") else ("integration.status", "statusCode")
+        _tell({name: said.get(field)})
     return result
 
 

@@ -6,16 +6,22 @@ use aws_sdk_apigateway::operation::get_stage::GetStageOutput;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
 use serde::Serialize;
 
-/// What API Gateway writes of each request, as JSON (AWS: "Variables for access logging"). Of the key
-/// only the id. Not the path as it was sent: callers could write fields of their own into the line.
+/// The access log format: one line of JSON a request (API Gateway's developer guide, "Variables for access logging").
+///
+/// API Gateway escapes nothing, so no variable is text that a caller or a function chooses:
+/// - `error.responseType` and status numbers, not `error.message` or `integrationErrorMessage`;
+/// - `resourcePath`, the route's path as declared, not `path`;
+/// - `extendedRequestId`, not `requestId`, which a caller sets with the header `x-amzn-RequestId`.
+///
+/// Each value has quotes of its own, numbers too: a missing value is logged as `-`. Of the API key, only the id is logged.
 const FORMAT: &str = concat!(
-    r#"{"requestId":"$context.requestId","extendedRequestId":"$context.extendedRequestId","#,
+    r#"{"extendedRequestId":"$context.extendedRequestId","#,
     r#""functionRequestId":"$context.awsEndpointRequestId","ip":"$context.identity.sourceIp","#,
     r#""method":"$context.httpMethod","route":"$context.resourcePath","#,
     r#""status":"$context.status","milliseconds":"$context.responseLatency","#,
     r#""functionMilliseconds":"$context.integrationLatency","#,
-    r#""functionStatus":"$context.integrationStatus","error":"$context.error.message","#,
-    r#""functionError":"$context.integrationErrorMessage","apiKeyId":"$context.identity.apiKeyId"}"#,
+    r#""functionStatus":"$context.integrationStatus","functionAnswer":"$context.integration.status","#,
+    r#""error":"$context.error.responseType","apiKeyId":"$context.identity.apiKeyId"}"#,
 );
 
 #[derive(Clone, Debug, Serialize)]
@@ -72,11 +78,12 @@ fn name(observation: &Observation) -> Option<&str> {
 mod tests {
     use super::FORMAT;
 
-    /// AWS refuses a format without an id of the request, or of several lines.
+    /// AWS refuses a format without a request id, or of several lines.
     #[test]
-    fn the_format_is_one_line_of_json_and_tells_no_key() {
+    fn access_log_format_is_one_line_of_quoted_values_without_the_key() {
         let fields: serde_json::Value = serde_json::from_str(FORMAT).unwrap();
-        assert_eq!(fields["requestId"], "$context.requestId");
+        assert_eq!(fields["extendedRequestId"], "$context.extendedRequestId");
+        assert!(fields.as_object().unwrap().values().all(serde_json::Value::is_string));
         assert!(!FORMAT.contains('\n') && !FORMAT.contains("identity.apiKey\""), "{FORMAT}");
     }
 }

@@ -1,6 +1,7 @@
 //! `logs`: what was written where, merged, and followed.
 
 use crate::account::Account;
+use deployer::http;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -75,6 +76,38 @@ async fn errors_are_what_failed() {
     assert_eq!(statuses, [r#""502""#.to_owned()].into(), "{errors:#?}");
 }
 
+/// API Gateway escapes no value of its access log, so none may be text of a caller or a function.
+#[tokio::test]
+async fn access_log_lines_are_json_whatever_callers_and_functions_write() {
+    let account = Account::deployed();
+    let proof = json!({ "statusCode": 200, "headers": { "content-type": "application/json" },
+        "body": r#"{"message": "Hello, World!"}"# });
+    account.packages.put_two_faced_code("root", Some(&proof), None);
+    account.run("deploy --yes --no-smoke").ends(0);
+    let text = r#"a","status":"200","b":"\"#;
+    let url = &account.outputs()["url"];
+    let key = account.run("key show").ends(0).out;
+    let headers = [("x-api-key", key.trim()), ("x-amzn-requestid", text), ("user-agent", text)];
+    for (path, status) in [("/health", 200), ("/", 502), ("/no-such-path%22%5C", 403)] {
+        let answer = http::get(&http::connector(), &format!("{url}{path}"), &headers).await;
+        assert_eq!(answer.unwrap().status, status, "{path}");
+    }
+
+    let all = lines(&account.run("logs gateway --json --since 24h").ends(0).out);
+    let last = &all[all.len() - 3..];
+    let told = |line: &Value| {
+        let message = &line["message"];
+        assert!(message.is_object(), "{message}");
+        let fields = ["status", "functionStatus", "functionAnswer", "error"];
+        fields.map(|field| message[field].as_str().unwrap().to_owned())
+    };
+    assert_eq!(told(&last[0]), ["200", "200", "200", "-"]);
+    assert_eq!(told(&last[1]), ["502", "200", "-", "-"]);
+    assert_eq!(told(&last[2]), ["403", "-", "-", "MISSING_AUTHENTICATION_TOKEN"]);
+    let is_error = last.iter().map(|line| line["error"].as_bool().unwrap());
+    assert_eq!(is_error.collect::<Vec<_>>(), [false, true, false]);
+}
+
 #[tokio::test]
 async fn a_follower_hears_of_each_line_once() {
     let account = Account::deployed();
@@ -86,12 +119,12 @@ async fn a_follower_hears_of_each_line_once() {
         serde_json::from_str::<Value>(&heard.next().unwrap().unwrap()).unwrap()
     };
     // What was there before.
-    let mut ids = vec![next(&mut heard)["message"]["requestId"].clone()];
+    let mut ids = vec![next(&mut heard)["message"]["extendedRequestId"].clone()];
     for _ in 0..2 {
         let before = account.run("logs gateway --json --since 24h").ends(0).out.lines().count();
         assert_eq!(account.get("/metadata").await, 200);
         while ids.len() <= before {
-            ids.push(next(&mut heard)["message"]["requestId"].clone());
+            ids.push(next(&mut heard)["message"]["extendedRequestId"].clone());
         }
     }
     follower.kill().unwrap();

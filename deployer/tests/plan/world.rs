@@ -182,13 +182,13 @@ fn access_log() -> String {
 
 /// A line a request.
 const FORMAT: &str = concat!(
-    r#"{"requestId":"$context.requestId","extendedRequestId":"$context.extendedRequestId","#,
+    r#"{"extendedRequestId":"$context.extendedRequestId","#,
     r#""functionRequestId":"$context.awsEndpointRequestId","ip":"$context.identity.sourceIp","#,
     r#""method":"$context.httpMethod","route":"$context.resourcePath","#,
     r#""status":"$context.status","milliseconds":"$context.responseLatency","#,
     r#""functionMilliseconds":"$context.integrationLatency","#,
-    r#""functionStatus":"$context.integrationStatus","error":"$context.error.message","#,
-    r#""functionError":"$context.integrationErrorMessage","apiKeyId":"$context.identity.apiKeyId"}"#,
+    r#""functionStatus":"$context.integrationStatus","functionAnswer":"$context.integration.status","#,
+    r#""error":"$context.error.responseType","apiKeyId":"$context.identity.apiKeyId"}"#,
 );
 
 fn metric(id: &str, stat: &str, (space, name): (&str, &str), dimensions: &Value) -> Value {

@@ -126,6 +126,8 @@ mod tests {
             ("RequestId: a Error: Runtime exited with error: signal: killed", true),
             ("REPORT RequestId: a\tDuration: 5000.00 ms\tStatus: timeout", true),
             (r#"{"requestId":"a","status":"403"}"#, false),
+            (r#"{"status":"-","functionStatus":"-","error":"-"}"#, false),
+            (r#"{"status":"502","functionStatus":"200","error":"-"}"#, true),
             (r#"{"requestId":"a","status":200,"milliseconds":500.0}"#, false),
             ("REPORT RequestId: a\tDuration: 500.00 ms", false),
             ("500", false),
@@ -155,6 +157,17 @@ mod tests {
         let text = line("START RequestId: 0123456789 \u{1b}[31mred\u{7}\n").text(8);
         let plain = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(plain, "00:00:00.007 health   01234567 START RequestId: 0123456789  [31mred ");
+    }
+
+    /// As the access log of other deployers, or of earlier releases of this one, may have them.
+    #[test]
+    fn line_that_is_not_json_is_shown_as_it_is() {
+        let broken = line("{\"status\":\"200\",\"error\":\"a \"quoted\u{1b} word\"}\n");
+        let text = broken.text(8);
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        assert!(plain.ends_with(r#" {"status":"200","error":"a "quoted  word"}"#), "{plain}");
+        let json: Value = serde_json::from_str(&broken.json()).unwrap();
+        assert_eq!(json["message"], "{\"status\":\"200\",\"error\":\"a \"quoted\u{1b} word\"}");
     }
 
     #[test]
