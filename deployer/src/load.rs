@@ -1,15 +1,17 @@
 //! Load: callers who never pause, each of whose answers is held to the table of endpoints.
 
-use crate::contract::Endpoint;
+use crate::contract::{Endpoint, is_quota_exceeded};
 use crate::engine::Secret;
 use crate::http::get;
 use crate::release::Release;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What API Gateway says to a caller above the limits of usage plan or stage. It is an answer as good as any.
+/// What API Gateway says to a caller above the limits of usage plan or stage. It is an answer as good as any,
+/// unless the key's quota is used up.
 const THROTTLED: u16 = 429;
 
 /// Who calls what, and for how long.
@@ -21,6 +23,8 @@ pub struct Load<'a> {
     pub release: &'a Release,
     pub clients: usize,
     pub time: Duration,
+    /// Calls that were refused because the key's quota is used up: they say nothing about the API.
+    pub quota_exceeded: AtomicU64,
 }
 
 /// What callers of one route were answered.
@@ -90,6 +94,10 @@ impl Load<'_> {
         let answer = get(self.http, &url, &[("x-api-key", self.key.reveal())]).await;
         let took = began.elapsed();
         let (status, judged) = match &answer {
+            Ok(answer) if is_quota_exceeded(answer.status, &answer.body) => {
+                self.quota_exceeded.fetch_add(1, Ordering::Relaxed);
+                (Some(answer.status), Ok(()))
+            }
             Ok(answer) if answer.status == THROTTLED => (Some(answer.status), Ok(())),
             Ok(answer) => {
                 let (kind, body) = (&answer.content_type, &answer.body);

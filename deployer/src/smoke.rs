@@ -2,7 +2,7 @@
 
 mod pace;
 
-use crate::contract::Endpoint;
+use crate::contract::{Endpoint, is_quota_exceeded};
 use crate::engine::{Secret, Stop, Stopped};
 use crate::http::{Answer, get};
 use crate::release::Release;
@@ -61,6 +61,8 @@ pub struct Verdict {
     pub milliseconds: u128,
     /// What is wrong; none when the check passed.
     pub failure: Option<String>,
+    /// The key's quota is used up, so the answer says nothing about the release.
+    pub quota_exceeded: bool,
     /// The beginning of the answer's body.
     #[serde(skip)]
     pub body: String,
@@ -69,6 +71,11 @@ pub struct Verdict {
 impl Verdict {
     pub fn passed(&self) -> bool {
         self.failure.is_none()
+    }
+
+    /// Whether the release is to blame.
+    pub fn failed(&self) -> bool {
+        self.failure.is_some() && !self.quota_exceeded
     }
 
     /// Whether it may pass by itself once AWS has spread the news: a key that isn't known yet, an
@@ -132,7 +139,7 @@ pub async fn run_round(
             let verdicts = stream::iter(rounds.map(&in_turn)).buffered(AT_ONCE);
             let verdicts = worst(checks.len(), verdicts.try_collect().await?);
             let failed: Vec<&Verdict> =
-                verdicts.iter().filter(|verdict| !verdict.passed()).collect();
+                verdicts.iter().filter(|verdict| verdict.failed()).collect();
             let Ok(mut state) = state.lock() else { return Ok(Some(verdicts)) };
             if let Some(first) = failed.first() {
                 let hard = !failed.iter().all(|verdict| verdict.may_pass());
@@ -157,11 +164,15 @@ pub async fn run_round(
     rounds.await
 }
 
-/// Of several rounds, what came of each check: a failure, if there was one.
+/// Of several rounds, what came of each check: a failure, if there was one; else that the quota is used up, if
+/// it was.
 fn worst(checks: usize, mut rounds: Vec<Verdict>) -> Vec<Verdict> {
     let mut verdicts = rounds.split_off(rounds.len().saturating_sub(checks));
     for (at, verdict) in rounds.into_iter().enumerate().filter(|(_, verdict)| !verdict.passed()) {
-        verdicts[at % checks] = verdict;
+        let worst = &mut verdicts[at % checks];
+        if !worst.failed() {
+            *worst = verdict;
+        }
     }
     verdicts
 }
@@ -187,9 +198,11 @@ async fn ask(
         }
         Err(error) => (None, String::new(), Some(format!("no answer: {error}"))),
     };
+    let quota_exceeded = status.is_some_and(|status| is_quota_exceeded(status, &body));
     Verdict {
         check: check.clone(),
         status,
+        quota_exceeded,
         milliseconds: started.elapsed().as_millis(),
         failure,
         body: body.chars().take(300).collect(),
@@ -231,6 +244,9 @@ pub async fn await_key(
 
 fn judge(check: &Check, answer: &Answer, release: &Release) -> Result<(), String> {
     let Answer { status, content_type, body } = answer;
+    if is_quota_exceeded(*status, body) {
+        return Err("the key's quota is used up, so this could not be judged".to_owned());
+    }
     match &check.promise {
         Some(endpoint) => endpoint.judge(*status, content_type, body, release),
         None if *status == 403 => Ok(()),

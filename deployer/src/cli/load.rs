@@ -2,6 +2,7 @@
 
 use super::run::{Deployed, connect, deployed};
 use super::screen::{BAD, DIM, GOOD, count, paint, result, say};
+use super::smoke_test::QUOTA_EXCEEDED;
 use super::{Common, Exit, explain};
 use crate::load::{Load, Tally};
 use crate::resources::SecretParameter;
@@ -9,12 +10,14 @@ use anyhow::{Result, bail};
 use clap::value_parser;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 pub const EXAMPLES: &str = "\
 Every answer is held to the table of endpoints, as in a smoke test. 429, the limit of usage plan or
 stage, is a right answer; anything else but what is promised is wrong, and the exit code is 5. Times
-are those of calls that were let in. On AWS calls count against the key's monthly quota, and cost.
+are those of calls that were let in. On AWS calls count against the key's monthly quota, and cost; if
+it is used up, the rest can't be judged, and the exit code is 6.
 
 Examples:
   deployer load --local
@@ -45,12 +48,14 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         release: &release,
         clients: args.clients.into(),
         time: Duration::from_secs(args.seconds.into()),
+        quota_exceeded: AtomicU64::new(0),
     };
     if !common.quiet {
         let text = format!("{} clients call {url} for {} s", args.clients, args.seconds);
         say(paint(DIM, text));
     }
     let (mut tallies, took) = load.run().await;
+    let quota_exceeded = load.quota_exceeded.into_inner();
     let routes: Vec<String> =
         endpoints.iter().map(|endpoint| format!("{} {}", endpoint.method, endpoint.path)).collect();
     match common.json {
@@ -62,6 +67,11 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         for (what, times) in &tally.wrong {
             say(format!("{} {route}, {times} times: {what}", paint(BAD, "error:")));
         }
+    }
+    if quota_exceeded > 0 && wrong == 0 {
+        say(format!("{} {quota_exceeded} calls could not be judged", paint(BAD, "error:")));
+        say(format!("  next: {QUOTA_EXCEEDED}"));
+        return Ok(Exit::Preflight);
     }
     let served = tallies.iter().any(|tally| tally.requests() > tally.throttled());
     if !served {

@@ -1,7 +1,7 @@
 //! `deployer smoke-test`: every endpoint, called as its users would.
 
 use super::run::{Deployed, connect, deployed};
-use super::screen::{BAD, DIM, GOOD, paint, result, say};
+use super::screen::{BAD, CHANGED, DIM, GOOD, paint, result, say};
 use super::{Common, Exit, explain};
 use crate::aws::Aws;
 use crate::contract::Endpoint;
@@ -9,6 +9,7 @@ use crate::engine::Secret;
 use crate::release::Release;
 use crate::resources::SecretParameter;
 use crate::smoke::{Check, Verdict, checks, run_round};
+use anstyle::Style;
 use anyhow::{Result, bail};
 use std::time::Duration;
 
@@ -16,12 +17,19 @@ pub const EXAMPLES: &str = "\
 Each endpoint must answer its status, content type and body, with the version and commit that were
 deployed; without a key, and with a wrong one, 403; an unknown path 403.
 
+A key whose monthly quota is used up gets 429 (Limit Exceeded) from every endpoint. That says
+nothing about the release: the exit code is then 6 (could not be judged), not 5 (failed).
+
 AWS needs a while until a new key or deployment is known everywhere: what looks like that is asked
 again until --timeout.
 
 Examples:
   deployer smoke-test
   deployer --stage prod smoke-test --json";
+
+/// What to do about a quota that is used up.
+pub const QUOTA_EXCEEDED: &str = "the key's quota begins anew with the next month; to raise it, change \
+                                  KEY_QUOTA in deployer/src/stack.rs, and deploy";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -47,14 +55,30 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     } else {
         table(&verdicts);
     }
-    let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed()).collect();
-    if failed.is_empty() {
-        return Ok(Exit::Done);
-    }
+    let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| verdict.failed()).collect();
     for verdict in &failed {
         tell(verdict, &url, &aws);
     }
-    Ok(Exit::SmokeTestFailed)
+    let unjudged = tell_unjudged(&verdicts, "error:", BAD);
+    Ok(match (failed.is_empty(), unjudged) {
+        (false, _) => Exit::SmokeTestFailed,
+        (true, true) => Exit::Preflight,
+        (true, false) => Exit::Done,
+    })
+}
+
+/// Says which checks could not be judged because the key's quota is used up. False when there are none.
+pub fn tell_unjudged(verdicts: &[Verdict], severity: &str, style: Style) -> bool {
+    let unjudged: Vec<&str> = (verdicts.iter().filter(|verdict| verdict.quota_exceeded))
+        .map(|verdict| verdict.check.name.as_str())
+        .collect();
+    if unjudged.is_empty() {
+        return false;
+    }
+    let (severity, names) = (paint(style, severity), unjudged.join(", "));
+    say(format!("{severity} the key's quota is used up, so these could not be judged: {names}"));
+    say(format!("  next: {QUOTA_EXCEEDED}"));
+    true
 }
 
 /// Calls every endpoint until all is well, or for so many seconds.
@@ -81,7 +105,11 @@ fn table(verdicts: &[Verdict]) {
         verdicts.iter().map(|verdict| verdict.check.name.chars().count()).max().unwrap_or(0);
     for verdict in verdicts {
         let Check { name, .. } = &verdict.check;
-        let (mark, style) = if verdict.passed() { ("✓ pass", GOOD) } else { ("✗ FAIL", BAD) };
+        let (mark, style) = match verdict {
+            verdict if verdict.passed() => ("✓ pass", GOOD),
+            verdict if verdict.failed() => ("✗ FAIL", BAD),
+            _ => ("? skip", CHANGED),
+        };
         let status = verdict.status.map_or("---".to_owned(), |status| status.to_string());
         let millis = paint(DIM, format!("{:>5} ms", verdict.milliseconds));
         result(format!("{}  {name:<width$}  {status}  {millis}", paint(style, mark)));

@@ -1,7 +1,11 @@
 //! The smoke test when something is wrong.
 
 use crate::account::Account;
+use crate::rollback::{deploy, releases, states};
+use crate::world::fault::{Fault, Verdict};
+use crate::world::{Request, Response, World, refuse};
 use aws_sdk_apigateway::types::{Op, PatchOperation};
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_wrong_answer_fails_the_smoke_test_and_is_shown() {
@@ -63,4 +67,85 @@ async fn a_function_that_does_not_start_fails_the_smoke_test() {
     assert_eq!(account.drift(), ["stage dev: functions.health"]);
     account.run("deploy --yes").ends(0);
     account.assert_as_wanted();
+}
+
+/// A patch that replaces one value.
+fn replace(path: &str, value: &str) -> PatchOperation {
+    PatchOperation::builder().op(Op::Replace).path(path).value(value).build()
+}
+
+#[tokio::test]
+async fn smoke_test_with_a_used_up_quota_could_not_be_judged() {
+    let account = Account::deployed();
+    let aws = account.aws().await;
+    let plans = aws.apigateway.get_usage_plans().send().await.unwrap();
+    let plan = plans.items()[0].id().unwrap();
+    let patch = aws.apigateway.update_usage_plan().usage_plan_id(plan);
+    patch.patch_operations(replace("/quota/limit", "1")).send().await.unwrap();
+
+    let ran = account.run("smoke-test").ends(6);
+    let ran = ran.says("the key's quota is used up").says("GET /health").says("next: ");
+    assert!(!ran.err.contains("look at: "), "{}", ran.err);
+    let verdicts = account.run("smoke-test --json").ends(6).json();
+    assert_eq!(verdicts["passed"], false);
+    let unjudged = verdicts["checks"].as_array().unwrap().iter();
+    let unjudged = unjudged.filter(|check| check["quota_exceeded"] == true);
+    let names: Vec<_> = unjudged.map(|check| check["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["GET /", "GET /health", "GET /metadata"]);
+    account.run("load --clients 1 --seconds 1").ends(6).says("calls could not be judged");
+
+    let key = account.run("key show").ends(0).out.trim().to_owned();
+    let url = format!("{}/health", account.outputs()["url"]);
+    let answer = call(&url, &key).await;
+    assert_eq!(answer, (429, r#"{"message":"Limit Exceeded"}"#.to_owned()));
+}
+
+/// Status and body.
+async fn call(url: &str, key: &str) -> (u16, String) {
+    let http = deployer::http::connector();
+    let answer = deployer::http::get(&http, url, &[("x-api-key", key)]).await.unwrap();
+    (answer.status, answer.body)
+}
+
+/// Until then, API Gateway refuses every call that it would let in.
+struct Refused {
+    until: Duration,
+    message: &'static str,
+}
+
+impl Fault for Refused {
+    fn after(&mut self, request: &Request, answer: &mut Response, now: Duration) -> Verdict {
+        if request.service != "execute-api" || !answer.is_ok() || now >= self.until {
+            return Verdict::Pass;
+        }
+        Verdict::Answer(refuse("execute-api", 429, "", self.message))
+    }
+}
+
+#[test]
+fn used_up_quota_rolls_no_release_back() {
+    let account = Account::deployed();
+    deploy(&account, "0123456789a").ends(0);
+    let world =
+        World::of(&account).with(Refused { until: Duration::MAX, message: "Limit Exceeded" });
+    account.packages.change_commit("0123456789b");
+    let ran = world.run(&account, "deploy --yes").ends(0).says("release 3 is live");
+    ran.says("warning: the key's quota is used up").says("smoke test: 7 of 10 passed");
+    let ran = world.run(&account, "rollback --yes").ends(0).says("release 4 is live");
+    ran.says("warning: the key's quota is used up");
+    let live = [4, 3, 2, 1].map(|number| (number, "live"));
+    assert_eq!(releases(&account), states(&live));
+    world.mend();
+    world.run(&account, "smoke-test").ends(0);
+}
+
+#[test]
+fn throttled_calls_are_repeated_until_they_pass() {
+    let account = Account::deployed();
+    let until = Duration::from_secs(20);
+    let world = World::of(&account).with(Refused { until, message: "Too Many Requests" });
+    account.packages.change_commit("0123456789a");
+    let ran = world.run(&account, "deploy --yes").ends(0);
+    ran.says("smoke test: 10 of 10 passed").says("release 2 is live");
+    assert!(world.age() >= until);
 }
