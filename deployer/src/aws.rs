@@ -11,7 +11,7 @@ use crate::http::{self, Clock};
 use crate::lease::Lease;
 use crate::resources::history::Record;
 use crate::resources::{Lists, Together};
-use crate::retry::Pacer;
+use crate::retry::{Outage, Pacer};
 use anyhow::{Context, Result, bail};
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
@@ -59,6 +59,8 @@ pub struct Access {
     pub clock: Option<SharedTimeSource>,
     /// Asks the run to stop, as Ctrl-C does.
     pub stop: Stop,
+    /// Tells when no request is answered any more, and whether something was changed by then.
+    pub outage: Outage,
     /// Another table of endpoints than that of `stack.rs`.
     pub endpoints: Option<&'static [Endpoint]>,
     /// Whether AWS's quotas set the pace. By default they do but for a cloud on this machine, which has none.
@@ -149,7 +151,8 @@ impl Aws {
         };
         let here = access.local.is_some() || config.endpoint_url().is_some_and(is_on_this_machine);
         let paced = access.quotas.unwrap_or(!here);
-        let pacer = Pacer::new(access.trace, access.stop.clone(), paced);
+        let pacer = |stop| Pacer::new(access.trace, stop, access.outage.clone(), paced);
+        let (pacer, last) = (pacer(access.stop.clone()), pacer(Stop::default()));
         let secrets = Secrets::default();
         let sts = aws_sdk_sts::Client::new(&config);
         let whose = || sts.get_caller_identity().send();
@@ -178,7 +181,7 @@ impl Aws {
             logs: aws_sdk_cloudwatchlogs::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3),
             ssm: aws_sdk_ssm::Client::new(&config),
-            http,
+            http: access.outage.watched(http),
             clock,
             secrets,
             deleted_log_groups: Mutex::default(),
@@ -192,13 +195,18 @@ impl Aws {
             retiring: Mutex::default(),
             lease: OnceLock::new(),
             pacer,
-            last: Pacer::new(access.trace, Stop::default(), paced),
+            last,
         })
     }
 
     /// Once it is asked, nothing more is sent to AWS but what gives the lease back.
     pub fn stop(&self) -> &Stop {
         &self.pacer.stop
+    }
+
+    /// What this run knows of its connection.
+    pub fn outage(&self) -> &Outage {
+        &self.pacer.outage
     }
 
     /// Sends a request, when AWS's quotas allow and as often as `retry.rs` deems useful. `op` is
@@ -208,7 +216,7 @@ impl Aws {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        Box::pin(call(&self.pacer, &self.secrets, op, false, send)).await
+        self.noted(op, Box::pin(call(&self.pacer, &self.secrets, op, false, send)).await)
     }
 
     /// The same, for requests about something that was made a moment ago: that AWS doesn't know it
@@ -222,7 +230,18 @@ impl Aws {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        Box::pin(call(&self.pacer, &self.secrets, op, true, send)).await
+        self.noted(op, Box::pin(call(&self.pacer, &self.secrets, op, true, send)).await)
+    }
+
+    /// Notes what may have changed something; what the lease does (by `call_last`) changes nothing of the stage.
+    fn noted<T>(&self, op: &str, result: Result<T, Failure>) -> Result<T, Failure> {
+        let reads = ["Get", "List", "Head", "Describe", "Filter", "Invoke", "Test", "Simulate"];
+        let verb = op.split_once(':').map_or(op, |(_, verb)| verb);
+        let done = result.as_ref().err().is_none_or(|failure| failure.ambiguous);
+        if done && !reads.iter().any(|read| verb.starts_with(read)) {
+            self.pacer.outage.note_change();
+        }
+        result
     }
 
     /// The same, whether or not the run was asked to stop: what must be said at the end.

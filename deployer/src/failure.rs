@@ -29,6 +29,8 @@ pub struct Failure {
     pub stopped: bool,
     /// True when there were no credentials to sign with, and so nothing was sent.
     pub unsigned: bool,
+    /// True when no request of the run has been answered for too long ([`Outage`](crate::retry::Outage)).
+    pub outage: bool,
 }
 
 impl Failure {
@@ -68,6 +70,7 @@ impl Failure {
                     || matches!(error, SdkError::ResponseError(_))),
             stopped: false,
             unsigned: lacks_credentials(error),
+            outage: false,
         }
     }
 

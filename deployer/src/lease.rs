@@ -20,6 +20,7 @@ use anyhow::{Context, Result, bail};
 use record::{delete, put};
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -38,6 +39,8 @@ pub struct Lease {
     state: Mutex<State>,
     /// Who has it now, as far as that is known, should this run have lost it.
     lost: OnceLock<Option<String>>,
+    /// Set before `lost`, which takes a moment to find out.
+    losing: AtomicBool,
 }
 
 struct State {
@@ -111,8 +114,9 @@ pub async fn take(
         };
         let nonce = record.nonce.clone();
         let state = State { record, etag, renewed: Instant::now(), deleted: false };
-        let lease =
-            Lease { nonce, made_bucket, state: Mutex::new(state), lost: OnceLock::default() };
+        let state = Mutex::new(state);
+        let (lost, losing) = (OnceLock::default(), AtomicBool::default());
+        let lease = Lease { nonce, made_bucket, state, lost, losing };
         let _ = aws.lease.set(lease);
         if let Some(left) = handover {
             pause(left, aws.stop()).await?;
@@ -174,10 +178,16 @@ pub async fn keep<T, L>(
     last: impl Future<Output = L>,
 ) -> (T, L) {
     let Some(lease) = aws.lease.get() else { return (work.await, last.await) };
-    tokio::pin!(work);
+    let renewing = every(BEAT, || lease.renew(aws));
+    tokio::pin!(work, renewing);
     let result = tokio::select! {
-        result = &mut work => result,
-        () = every(BEAT, || lease.renew(aws)) => work.await,
+        result = &mut work => {
+            if lease.losing.load(Ordering::Relaxed) {
+                renewing.await;
+            }
+            result
+        }
+        () = &mut renewing => work.await,
     };
     let ((), last) = tokio::join!(lease.free(aws), last);
     (result, last)
@@ -207,6 +217,7 @@ impl Lease {
             _ => {}
         }
         // First of all nothing more is changed; then there is time to ask who is at it.
+        self.losing.store(true, Ordering::Relaxed);
         aws.stop().ask();
         let seen = timeout(LOOK, look(aws)).await.ok().and_then(Result::ok);
         let other = seen.filter(|seen| !seen.is_from(&self.nonce)).and_then(|seen| seen.record);
@@ -236,7 +247,7 @@ impl Lease {
         let mut state = self.state.lock().await;
         if !state.deleted && self.lost.get().is_none_or(Option::is_none) {
             state.record.held = false;
-            state.record.unlisted = aws.unlisted.load(std::sync::atomic::Ordering::Relaxed) > 0;
+            state.record.unlisted = aws.unlisted.load(Ordering::Relaxed) > 0;
             let _ = timeout(LAPSE, self.write(aws, &mut state)).await;
         }
     }

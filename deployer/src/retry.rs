@@ -5,6 +5,10 @@
 
 #![allow(clippy::disallowed_methods)] // the one place that may sleep
 
+mod outage;
+
+pub use outage::Outage;
+
 use crate::aws::{Failure, Trace};
 use crate::engine::{Stop, Stopped, note};
 use crate::quota::{self, Pace};
@@ -121,7 +125,8 @@ const RULES: &[Rule] = &[
         f.is("RequestTimeout") || f.is("RequestTimeoutException")
     }),
     rule("AWS to answer", (300, 3_000), 3, |f| f.ambiguous && f.op == "sts:GetCallerIdentity"),
-    rule("AWS to answer", (300, 8_000), 60, |f| f.ambiguous),
+    // Without any answer an [`Outage`] ends the run before that.
+    rule("AWS to answer", (300, 8_000), 75, |f| f.ambiguous),
 ];
 
 /// Holds only for what was made a moment ago: AWS's services hear of it one by one.
@@ -138,6 +143,10 @@ fn rule_for(failure: &Failure, new: bool) -> Option<&'static Rule> {
     RULES.iter().find(|rule| (rule.applies)(failure)).filter(|rule| !rule.budget.is_zero())
 }
 
+/// Whose first try may take long for its size alone, so that it says nothing about the network. An upload that
+/// stalls is ended by the SDK (stalled stream protection).
+const UPLOAD: &str = "s3:PutObject";
+
 /// Whether it is something that a run waits for, whoever it is told.
 pub fn passes(failure: &Failure) -> bool {
     rule_for(failure, false).is_some()
@@ -148,6 +157,7 @@ pub struct Pacer {
     trace: Option<Trace>,
     /// Once it is asked, nothing more is sent.
     pub stop: Stop,
+    pub outage: Outage,
     /// None where there are no quotas.
     pace: Option<Pace>,
     turns: Semaphore,
@@ -157,16 +167,17 @@ pub struct Pacer {
 const UNDER_WAY: usize = 80;
 
 impl Pacer {
-    pub fn new(trace: Option<Trace>, stop: Stop, paced: bool) -> Self {
+    pub fn new(trace: Option<Trace>, stop: Stop, outage: Outage, paced: bool) -> Self {
         let pace = paced.then(Pace::default);
-        Self { trace, stop, pace, turns: Semaphore::new(UNDER_WAY) }
+        Self { trace, stop, outage, pace, turns: Semaphore::new(UNDER_WAY) }
     }
 
     /// Sends when the quotas allow, again while a rule says so. With `new`, what is missing was made
     /// a moment ago and will be noticed.
     ///
     /// # Errors
-    /// What AWS said last; or that the run was asked to stop, in which case nothing was sent.
+    /// What AWS said last; that it is an [`Outage`]; or that the run was asked to stop, in which case nothing
+    /// was sent.
     pub async fn run<T, F>(
         &self,
         op: &'static str,
@@ -178,16 +189,34 @@ impl Pacer {
     {
         // By rule, when it was first needed and how often since: failures may take turns.
         let mut patience: HashMap<&'static str, (Instant, u32)> = HashMap::new();
+        let mut waiting = None;
         loop {
             let turn = self.pace.as_ref().map_or(Duration::ZERO, |pace| pace.take(op));
             if turn > Duration::from_secs(1) {
                 note(&quota::waiting(op, turn));
             }
-            pause(turn, &self.stop).await.map_err(|_| Failure::stopped(op))?;
+            self.pause(op, turn, waiting.is_some()).await?;
             let place = self.turns.acquire().await;
             let sent = Instant::now();
-            let answer = Box::pin(send()).await; // large, and only there while it is needed
+            if op != UPLOAD {
+                waiting.get_or_insert_with(|| self.outage.wait());
+            }
+            let answer = tokio::select! {
+                biased;
+                () = self.outage.begun() => return Err(self.outage.failure(op, true)),
+                answer = Box::pin(send()) => answer, // large, and only there while it is needed
+            };
             drop(place);
+            match &answer {
+                Err(failure) if failure.status.is_none() => {
+                    waiting.get_or_insert_with(|| self.outage.wait());
+                    self.outage.unanswered(&failure.message);
+                }
+                _ => {
+                    waiting = None;
+                    self.outage.answered();
+                }
+            }
             if let Some(trace) = self.trace {
                 trace(op, sent.elapsed(), answer.as_ref().err());
             }
@@ -210,7 +239,16 @@ impl Pacer {
             } else if since.elapsed() > Duration::from_secs(1) {
                 note(&format!("waiting for {}", rule.waiting_for));
             }
-            pause(wait, &self.stop).await.map_err(|_| Failure::stopped(op))?;
+            self.pause(op, wait, waiting.is_some()).await?;
+        }
+    }
+
+    /// Waits before a request is sent. `sent` says whether it was before, without an answer.
+    async fn pause(&self, op: &'static str, wait: Duration, sent: bool) -> Result<(), Failure> {
+        tokio::select! {
+            biased;
+            () = self.outage.begun() => Err(self.outage.failure(op, sent)),
+            paused = pause(wait, &self.stop) => paused.map_err(|_| Failure::stopped(op)),
         }
     }
 }

@@ -58,6 +58,11 @@ const ROWS: &[Row] = &[
     ),
     // No answer came.
     row(
+        |f| f.outage,
+        "this machine lost its network, or AWS can't be reached from it: {absent}",
+        "{reach}, then {again}, which finishes what was begun",
+    ),
+    row(
         |f| silent(f) && says(f, &["provider was not", "no providers in chain"]),
         "no credentials were found",
         "aws sso login{profile} or aws configure{profile}, then {again}; for no AWS at all, add \

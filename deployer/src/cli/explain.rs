@@ -50,7 +50,11 @@ impl fmt::Display for NotDeployed {
 
 impl std::error::Error for NotDeployed {}
 
-pub fn exit(error: &Error) -> Exit {
+pub fn exit(error: &Error, common: &Common) -> Exit {
+    if failure(error).is_some_and(|failure| failure.outage) {
+        let changed = common.access.outage.has_changed();
+        return if changed { Exit::PartlyDone } else { Exit::Preflight };
+    }
     let has = |found: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(found);
     if has(|cause| cause.is::<Interrupted>() || cause.is::<Stopped>()) {
         Exit::Interrupted
@@ -61,6 +65,14 @@ pub fn exit(error: &Error) -> Exit {
     } else {
         Exit::Failed
     }
+}
+
+/// What AWS said, or that it said nothing, where that is why.
+pub fn failure(error: &Error) -> Option<&Failure> {
+    if let Some(Failures(failures)) = error.chain().find_map(|cause| cause.downcast_ref()) {
+        return failures.iter().find_map(failure);
+    }
+    error.chain().find_map(<dyn std::error::Error>::downcast_ref)
 }
 
 /// Prints an error and what can be done about it.
@@ -91,7 +103,8 @@ pub fn print(error: &Error, common: &Common) {
         say(format!("{} {lacking}", paint(BAD, "error:")));
         say(format!("  next: {}", have_allowed(common)));
     }
-    if error.is::<Preflight>() {
+    let early = error.is::<Preflight>() || common.access.outage.came_first();
+    if early && exit(error, common) != Exit::PartlyDone {
         say(paint(DIM, Preflight));
     }
 }

@@ -244,7 +244,10 @@ async fn replace(
     let Some(endpoint) = common.endpoints().first() else { bail!("the API has no endpoint") };
     let url = format!("{}{}", aws.url(api.as_str()), endpoint.path);
     let deadline = Duration::from_secs(args.timeout);
-    await_key(&aws.http, &url, &value, deadline, aws.stop(), &tell).await?;
+    tokio::select! {
+        () = aws.outage().begun() => bail!(aws.outage().failure("execute-api:Invoke", true)),
+        known = await_key(&aws.http, &url, &value, deadline, aws.stop(), &tell) => known?,
+    }
     let grace = i64::try_from(args.grace.as_secs())?;
     keys.switch(aws, &value, aws.clock.now() + grace).await?;
     let mut done = vec![step(Action::Create, &old.name, new.as_str())];

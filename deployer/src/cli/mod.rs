@@ -313,6 +313,6 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
     };
     result.unwrap_or_else(|error| {
         explain::print(&error, common);
-        explain::exit(&error)
+        explain::exit(&error, common)
     })
 }

@@ -5,7 +5,9 @@ use super::progress::{Progress, Spinner};
 use super::screen::{BAD, CHANGED, DIM, paint, say, time};
 use super::{Common, Exit, explain};
 use crate::aws::{Access, Aws, Failure, Local};
-use crate::engine::{Event, Observer, Owned, Plan, Report, Silent, Stop, Survey, survey_owned};
+use crate::engine::{
+    Event, Observer, Owned, Plan, Report, Silent, Stop, Stopped, Survey, survey_owned,
+};
 use crate::env::Env;
 use crate::http::WrongClock;
 use crate::lease;
@@ -279,7 +281,15 @@ pub async fn with_lease(
     change: impl Future<Output = Result<Exit>>,
 ) -> Result<Exit> {
     let (exit, last) = lease::keep(aws, change, history::write_last(aws)).await;
-    let exit = match (exit?, last) {
+    let lost = aws.lease.get().and_then(lease::Lease::lost_to);
+    let exit = match exit {
+        // The loss of the lease has stopped it.
+        Err(error) if lost.is_some() && error.chain().any(|cause| cause.is::<Stopped>()) => {
+            Exit::PartlyDone
+        }
+        exit => exit?,
+    };
+    let exit = match (exit, last) {
         (Exit::Done, Err(_)) if aws.stop().asked() => stopped(common, aws),
         (Exit::Done, Err(error)) => {
             explain::print(&error, common);
@@ -288,7 +298,7 @@ pub async fn with_lease(
         }
         (exit, _) => exit,
     };
-    let Some(holder) = aws.lease.get().and_then(lease::Lease::lost_to) else { return Ok(exit) };
+    let Some(holder) = lost else { return Ok(exit) };
     let error = paint(BAD, "error:");
     say(format!("{error} this run could not renew its lease on the stage in time, and stopped"));
     match holder {
@@ -298,13 +308,26 @@ pub async fn with_lease(
         None => say("  likely cause: S3 can't be reached from here"),
     }
     say("  next: see who is at work on the stage; then run it again");
-    Ok(Exit::PartlyDone)
+    if aws.outage().has_changed() {
+        say(format!("what is done stays, run {} again to finish", common.verb));
+        Ok(Exit::PartlyDone)
+    } else {
+        say(paint(DIM, Preflight));
+        Ok(Exit::Preflight)
+    }
 }
 
 /// What a walk that didn't finish has left: done, failed, skipped, each named once.
 pub fn tell(report: &Report, common: &Common, verb: &str) -> Exit {
-    for (_, error) in &report.failed {
-        explain::print(error, common);
+    let outage = |error: &anyhow::Error| explain::failure(error).is_some_and(|f| f.outage);
+    let mut silent = report.failed.iter().filter(|(_, error)| outage(error)).skip(1).peekable();
+    for (step, error) in &report.failed {
+        // One outage fails everything that is under way.
+        if silent.next_if(|(other, _)| other == step).is_some() {
+            say(format!("  {} {}  failed: no answer either", paint(BAD, "-"), step.title()));
+        } else {
+            explain::print(error, common);
+        }
     }
     for (step, cause) in &report.skipped {
         say(format!("  {} {}  skipped: it needs {cause}", paint(CHANGED, "-"), step.title()));
@@ -329,6 +352,7 @@ pub fn tell(report: &Report, common: &Common, verb: &str) -> Exit {
     };
     match failed.iter().any(|(_, error)| no_good(error)) {
         true => Exit::SmokeTestFailed,
+        false if common.access.outage.came_first() => Exit::Preflight,
         false if !stopped.is_empty() && failed.is_empty() => Exit::Interrupted,
         false => Exit::PartlyDone,
     }

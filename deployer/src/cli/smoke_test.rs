@@ -97,7 +97,10 @@ pub async fn call_all(
             say(paint(DIM, waiting));
         }
     };
-    run_round(&aws.http, &url, &key, release, &checks, deadline, &tell).await
+    tokio::select! {
+        () = aws.outage().begun() => bail!(aws.outage().failure("execute-api:Invoke", true)),
+        verdicts = run_round(&aws.http, &url, &key, release, &checks, deadline, &tell) => verdicts,
+    }
 }
 
 fn table(verdicts: &[Verdict]) {

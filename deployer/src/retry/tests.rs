@@ -158,6 +158,10 @@ fn what_is_missing_is_waited_for_only_when_it_is_new() {
     assert!(rule_for(&denied, true).is_none());
 }
 
+fn new_pacer() -> Pacer {
+    Pacer::new(None, Stop::default(), Outage::default(), true)
+}
+
 /// Answers with `failure` so many times, then well. Gives the result, the number of requests and
 /// the seconds that passed on the clock.
 async fn run(times: usize, failure: Failure) -> (Result<(), Failure>, usize, u64) {
@@ -169,7 +173,7 @@ async fn run(times: usize, failure: Failure) -> (Result<(), Failure>, usize, u64
             false => Ok(()),
         }
     };
-    let result = Pacer::new(None, Stop::default(), true).run(failure.op, false, answer).await;
+    let result = new_pacer().run(failure.op, false, answer).await;
     (result, sent.load(Ordering::SeqCst), started.elapsed().as_secs())
 }
 
@@ -206,7 +210,7 @@ async fn failures_that_take_turns_end_with_the_first_budget() {
         assert!(number < 1_000, "it never ends");
         Err::<(), _>(if number % 2 == 0 { busy.clone() } else { role.clone() })
     };
-    let result = Pacer::new(None, Stop::default(), true).run(busy.op, false, answer).await;
+    let result = new_pacer().run(busy.op, false, answer).await;
     assert!(result.is_err_and(|last| last.says("cannot be assumed")));
     assert!((80..=92).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
 }
@@ -231,7 +235,7 @@ async fn aws_is_asked_again_when_it_said_so() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_keep_to_the_quotas_of_api_gateway() {
-    let pacer = Pacer::new(None, Stop::default(), true);
+    let pacer = new_pacer();
     let started = Instant::now();
     let mut at = vec![];
     for op in ["apigateway:DeleteRestApi", "apigateway:GetRestApi", "apigateway:DeleteRestApi"] {
@@ -241,7 +245,7 @@ async fn requests_keep_to_the_quotas_of_api_gateway() {
     assert_eq!(at, [0, 0, 30]);
 
     // Forty at once after a rest, then ten a second.
-    let pacer = Pacer::new(None, Stop::default(), true);
+    let pacer = new_pacer();
     let started = Instant::now();
     for _ in 0..60 {
         pacer.run("apigateway:GetTags", false, || async { Ok(()) }).await.unwrap();
@@ -285,4 +289,44 @@ async fn waiting_for_an_answer_has_an_end() {
     let never = until("godot", Duration::from_secs(60), || async { Ok(None::<()>) }).await;
     assert_eq!(never.unwrap_err().to_string(), "waited 60 s for godot, in vain");
     assert!((58..=60).contains(&started.elapsed().as_secs()));
+}
+
+/// A request that hangs and one that is cut off again and again end at the same moment.
+#[tokio::test(start_paused = true)]
+async fn outage_ends_all_waiting_requests_after_60_s() {
+    let (pacer, started) = (new_pacer(), Instant::now());
+    let hangs = pacer.run("lambda:GetFunction", false, std::future::pending::<Result<(), _>>);
+    let cut = || async { Err::<(), _>(failure("iam:GetRole", 0, "", "connection reset")) };
+    let (hangs, cut) = tokio::join!(hangs, pacer.run("iam:GetRole", false, cut));
+    assert_eq!(started.elapsed().as_secs(), 60);
+    for failed in [hangs.unwrap_err(), cut.unwrap_err()] {
+        assert!(failed.outage && failed.ambiguous && failed.says("for 60 s: connection reset"));
+    }
+    // It is over for every other request too, which isn't sent.
+    let late = pacer.run("iam:CreateRole", false, || async { Ok(()) }).await.unwrap_err();
+    assert!(late.outage && !late.ambiguous);
+    assert_eq!(started.elapsed().as_secs(), 60);
+}
+
+/// Any answer to any request is one, an error too; and time without requests isn't an outage.
+#[tokio::test(start_paused = true)]
+async fn answers_to_other_requests_keep_a_run_alive() {
+    let pacer = new_pacer();
+    let hangs = async {
+        sleep(Duration::from_secs(200)).await;
+        Ok(())
+    };
+    let hangs = std::sync::Mutex::new(Some(hangs));
+    let hangs = pacer.run("lambda:GetFunction", false, || hangs.lock().unwrap().take().unwrap());
+    let others = async {
+        for _ in 0..4 {
+            sleep(Duration::from_secs(50)).await;
+            let denied = || async { Err::<(), _>(failure("iam:GetRole", 403, "AccessDenied", "")) };
+            assert!(pacer.run("iam:GetRole", false, denied).await.is_err_and(|f| !f.outage));
+        }
+        sleep(Duration::from_secs(300)).await;
+        pacer.run("iam:GetRole", false, || async { Ok(()) }).await.unwrap();
+    };
+    let (hangs, ()) = tokio::join!(hangs, others);
+    hangs.unwrap();
 }

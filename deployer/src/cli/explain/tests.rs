@@ -27,6 +27,7 @@ fn failure(case: &Case) -> Failure {
         ambiguous: status == 0 || status >= 500,
         stopped: false,
         unsigned: false,
+        outage: false,
     }
 }
 

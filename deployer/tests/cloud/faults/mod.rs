@@ -2,5 +2,6 @@
 
 mod broken;
 mod moods;
+mod outage;
 pub mod report;
 mod together;
