@@ -110,7 +110,7 @@ pub struct Aws {
     pub clock: Clock,
     /// What errors must not repeat.
     pub secrets: Secrets,
-    /// Log groups that this run has deleted. One that is back is Lambda's doing.
+    /// Log groups that this run has deleted. One that is back was created by Lambda or API Gateway.
     pub deleted_log_groups: Mutex<BTreeSet<String>>,
     /// Alarms that are to go.
     pub leaving_alarms: Together,

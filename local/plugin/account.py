@@ -7,6 +7,10 @@ API Gateway puts the values into the format as they are and escapes nothing; for
 (github.com/DataBiosphere/azul/issues/4348 has lines that quotes in a User-Agent broke). Some values are callers' text:
 `$context.path`, `$context.identity.userAgent`, and `$context.requestId`, which is the header `x-amzn-RequestId` if the
 caller sends one (API Gateway's developer guide, "Set up CloudWatch logging for REST APIs").
+
+The role may create log groups, so API Gateway creates two by itself, without tags and retention: `/aws/apigateway/welcome`
+when a role is set (github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2312), and the access log's again
+when it has a line for it (github.com/hashicorp/terraform/issues/32693).
 """
 
 import json
@@ -31,6 +35,8 @@ def update_account(update, data):
         if patch.get("path") == "/cloudwatchRoleArn" and not _may_write(patch.get("value", "")):
             message = "The role ARN does not have required permissions set to API Gateway"
             return v1._v1_error("BadRequestException", message, 400)
+        if patch.get("path") == "/cloudwatchRoleArn":
+            cloudwatch_logs._create_log_group({"logGroupName": "/aws/apigateway/welcome"})
     return update(data)
 
 
@@ -130,9 +136,10 @@ def _since(began):
 
 
 def _write(settings, facts):
-    group = cloudwatch_logs._log_groups.get(settings["destinationArn"].split(":", 6)[-1])
-    if group is None:
-        return  # nobody makes it again
+    name = settings["destinationArn"].split(":", 6)[-1]
+    if name not in cloudwatch_logs._log_groups:
+        cloudwatch_logs._create_log_group({"logGroupName": name})
+    group = cloudwatch_logs._log_groups[name]
     now = int(time.time() * 1000)
     empty = {"events": [], "creationTime": now, "uploadSequenceToken": "1", "firstEventTimestamp": None}
     stream = group["streams"].setdefault("access", empty | {"lastEventTimestamp": None, "lastIngestionTime": None})

@@ -220,6 +220,17 @@ const ROWS: &[Row] = &[
          changed, or the organisation forbids it",
         "{plan} shows whether the role is as declared; then {again}",
     ),
+    // github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2312
+    row(
+        |f| {
+            f.op == "apigateway:UpdateAccount"
+                && says(f, &["required permissions", "successfully write", "not authorized"])
+        },
+        "IAM takes unusually long to tell API Gateway of the role, or a service control policy \
+         (SCP) of the organisation denies log groups without tags: with this request API Gateway \
+         creates one, /aws/apigateway/welcome",
+        "if there is such an SCP, have that log group exempted from it; then {again}",
+    ),
     row(
         |f| says(f, &["S3 Error Code"]),
         "Lambda didn't get the package from the staging bucket: it was removed meanwhile, or is in \

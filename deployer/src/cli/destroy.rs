@@ -141,7 +141,7 @@ async fn carry_out(
     Ok(Exit::Done)
 }
 
-/// Looks again, and says what is left. A log group that Lambda has made again meanwhile is deleted;
+/// Looks again, and says what is left. A log group that AWS has created again meanwhile is deleted;
 /// anything else may still be listed for a while, and is only left if it stays. The lease is gone by
 /// now: what another run has begun to make is its own.
 async fn sweep(common: &Common, aws: &Aws) -> Result<Vec<Step>> {

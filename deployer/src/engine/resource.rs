@@ -28,6 +28,10 @@ pub trait Resource<C: Sync>: Serialize + Sized + Send + Sync + 'static {
     /// [`turn`](super::turn).
     const EARLY: bool = false;
 
+    /// Whether [`delete`](Resource::delete) is begun before everything is deleted that uses it, and itself waits for
+    /// that: its [`turn`](super::turn).
+    const DELETED_EARLY: bool = Self::EARLY;
+
     /// Unique among the declared resources of its kind.
     fn name(&self) -> String;
 
@@ -124,7 +128,7 @@ impl<C: Sync + 'static> Kind<C> {
             owned: |cx| Box::pin(R::owned(cx)),
             delete: |cx, id| Box::pin(async move { R::delete(cx, &id).await }),
             gone: |cx, id| Box::pin(async move { R::gone(cx, &id).await }),
-            early: R::EARLY,
+            early: R::DELETED_EARLY,
         }
     }
 }

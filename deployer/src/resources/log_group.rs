@@ -1,6 +1,6 @@
 //! A CloudWatch log group with an end to its memory.
 
-use super::{Aws, adopt, function, gone, is_ours, outputs, owner};
+use super::{Aws, adopt, function, gone, is_ours, outputs, owner, rest_api};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Owner, Resource, turn};
 use crate::env::Tags;
@@ -29,22 +29,22 @@ pub const fn retention(days: i32) -> i32 {
     days
 }
 
-/// Made before its function: Lambda would make it itself, without retention or tags.
+/// Created before what writes there: AWS would create it itself, without retention or tags.
 #[derive(Debug, Serialize)]
 pub struct LogGroup {
     #[serde(skip)]
     pub name: String,
     /// One of the numbers that PutRetentionPolicy allows. None on a live group: kept for ever.
     pub retention_days: Option<i32>,
-    /// On a live group without a tag: Lambda made it, because its function wrote before the group
-    /// was there, or after it had gone.
+    /// On a live group without tags and retention: Lambda or API Gateway created it, because it had lines to write
+    /// before the group was created, or after the group was deleted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub made_by_lambda: bool,
+    pub made_by_aws: bool,
 }
 
 impl LogGroup {
     pub fn new(name: String, retention_days: i32) -> Self {
-        Self { name, retention_days: Some(retention_days), made_by_lambda: false }
+        Self { name, retention_days: Some(retention_days), made_by_aws: false }
     }
 
     async fn tag(&self, cx: &Aws) -> Result<()> {
@@ -94,33 +94,53 @@ async fn tags(cx: &Aws, arn: &str) -> Result<Option<Tags>> {
     Ok(answer.map(|answer| answer.tags.unwrap_or_default().into_iter().collect()))
 }
 
-/// Whether Lambda made it for a function of this stack, or for one that this run has deleted: the
-/// name is that function's, and it has neither tags nor retention. A function that is somebody
-/// else's has a group that is somebody else's.
-async fn is_made_by_lambda(
+/// Whether AWS created the group for this stage: it has neither tags nor retention, and its name is that of the access
+/// log, of a function of this stack, or of a function whose group this run has deleted. A group that belongs to a foreign
+/// function or API is foreign too.
+///
+/// Lambda creates its function's group with the first line. API Gateway does so for the access log, because the
+/// account's role may, and goes on for lines that it has buffered (github.com/hashicorp/terraform/issues/32693).
+async fn is_made_by_aws(
     cx: &Aws,
     name: &str,
     retention_days: Option<i32>,
     tags: &Tags,
 ) -> Result<bool> {
+    if !tags.is_empty() || retention_days.is_some() {
+        return Ok(false);
+    }
+    if name == cx.env.access_log_group() {
+        return rest_api::is_ours_or_absent(cx).await;
+    }
     let Some(function) = name.strip_prefix(&cx.env.log_group("")) else { return Ok(false) };
     let declared = ENDPOINTS.iter().any(|endpoint| endpoint.function == function);
-    let bare = tags.is_empty() && retention_days.is_none();
-    if !bare || !(declared || deleted(cx).contains(name)) {
+    if !declared && !deleted(cx).contains(name) {
         return Ok(false);
     }
     function::is_ours_or_absent(cx, function).await
 }
 
-/// Deletes the log groups that Lambda has made again since this run deleted them.
+/// The groups that may belong to the stage: those with a function's prefix, and the access log's.
+async fn candidates(cx: &Aws) -> Result<Vec<(String, Option<i32>, String)>> {
+    let (functions, access) = (cx.env.log_group(""), cx.env.access_log_group());
+    let (mut found, mut gateway) = tokio::try_join!(groups(cx, &functions), groups(cx, &access))?;
+    gateway.retain(|(name, ..)| *name == access);
+    found.extend(gateway);
+    Ok(found)
+}
+
+/// Deletes the log groups that AWS has created again since this run deleted them.
 ///
 /// # Errors
 /// When CloudWatch Logs can't be asked.
 pub async fn delete_again(cx: &Aws) -> Result<()> {
     let names = deleted(cx).clone();
-    for (name, days, arn) in groups(cx, &cx.env.log_group("")).await? {
-        let Some(tags) = tags(cx, &arn).await?.filter(|_| names.contains(&name)) else { continue };
-        if is_made_by_lambda(cx, &name, days, &tags).await? {
+    for (name, days, arn) in candidates(cx).await? {
+        if !names.contains(&name) {
+            continue;
+        }
+        let Some(tags) = tags(cx, &arn).await? else { continue };
+        if is_made_by_aws(cx, &name, days, &tags).await? {
             LogGroup::delete(cx, &name).await?;
         }
     }
@@ -150,12 +170,12 @@ impl Resource<Aws> for LogGroup {
         let (groups, tags) = tokio::try_join!(groups(cx, &self.name), tags(cx, &arn))?;
         let found = groups.into_iter().find(|(name, ..)| *name == self.name);
         let (Some((name, retention_days, _)), Some(tags)) = (found, tags) else { return Ok(None) };
-        let made_by_lambda = is_made_by_lambda(cx, &name, retention_days, &tags).await?;
+        let made_by_aws = is_made_by_aws(cx, &name, retention_days, &tags).await?;
         Ok(Some(Live {
-            owner: if made_by_lambda { Owner::Ours } else { owner(&cx.env, &tags) },
+            owner: if made_by_aws { Owner::Ours } else { owner(&cx.env, &tags) },
             output: LogGroupName(name.clone()),
             id: name.clone(),
-            props: Self { name, retention_days, made_by_lambda },
+            props: Self { name, retention_days, made_by_aws },
         }))
     }
 
@@ -173,7 +193,7 @@ impl Resource<Aws> for LogGroup {
     }
 
     async fn update(&self, cx: &Aws, live: &Live<Self, LogGroupName>) -> Result<LogGroupName> {
-        if live.props.made_by_lambda {
+        if live.props.made_by_aws {
             self.tag(cx).await?;
         }
         if live.props.retention_days != self.retention_days {
@@ -190,14 +210,9 @@ impl Resource<Aws> for LogGroup {
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
-        let access = cx.env.access_log_group();
-        let functions = cx.env.log_group("");
-        let (functions, mut gateway) =
-            tokio::try_join!(groups(cx, &functions), groups(cx, &access))?;
-        gateway.retain(|(name, ..)| *name == access);
-        let groups = functions.into_iter().chain(gateway).map(async |(name, days, arn)| {
+        let groups = candidates(cx).await?.into_iter().map(async |(name, days, arn)| {
             let Some(tags) = tags(cx, &arn).await? else { return Ok::<_, anyhow::Error>(None) };
-            let ours = is_ours(&cx.env, &tags) || is_made_by_lambda(cx, &name, days, &tags).await?;
+            let ours = is_ours(&cx.env, &tags) || is_made_by_aws(cx, &name, days, &tags).await?;
             Ok(ours.then(|| Owned { id: name.clone(), name }))
         });
         Ok(try_join_all(groups).await?.into_iter().flatten().collect())

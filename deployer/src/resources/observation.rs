@@ -1,7 +1,8 @@
 //! How a stage is watched: a line a request in a log group, and traces.
 
-use super::{LogGroupName, Value};
+use super::{Aws, LogGroupName, Value, gone};
 use crate::env::Env;
+use anyhow::Result;
 use aws_sdk_apigateway::operation::get_stage::GetStageOutput;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
 use serde::Serialize;
@@ -67,6 +68,28 @@ impl Observation {
             patch.push(replace("/accessLogSettings/format", self.access_log_format.clone()));
         }
         patch
+    }
+}
+
+/// Stops the access log of the stage, before its API and its log group are deleted: an API goes on serving for a while
+/// after it was deleted, and API Gateway creates the group again for each line
+/// (github.com/hashicorp/terraform/issues/32693).
+///
+/// # Errors
+/// When the stage can't be changed. That there is no stage or no access log is fine.
+pub(super) async fn stop_access_log(cx: &Aws, api: &str) -> Result<()> {
+    let remove = PatchOperation::builder().op(Op::Remove).path("/accessLogSettings").build();
+    let request = || {
+        let request = cx.apigateway.update_stage().rest_api_id(api).stage_name(&cx.env.stage);
+        request.patch_operations(remove.clone()).send()
+    };
+    match cx.call("apigateway:UpdateStage", request).await {
+        // API Gateway refuses to remove other settings that aren't there; of an API that is gone it says for ever
+        // that another change is being made. The group is looked for again in any case.
+        Err(failure) if failure.is("BadRequestException") || failure.is("ConflictException") => {
+            Ok(())
+        }
+        answer => gone(answer),
     }
 }
 

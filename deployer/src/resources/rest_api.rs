@@ -1,8 +1,9 @@
 //! The REST API and its routes: one OpenAPI document, replaced whole.
 
+use super::observation::stop_access_log;
 use super::{AliasArn, Aws, gone, is_ours, make_unlisted, outputs, owner};
 use crate::aws::{Failure, Missing};
-use crate::engine::{Live, Owned, Resource, Value};
+use crate::engine::{Live, Owned, Resource, Value, turn};
 use crate::env::{Env, Tags};
 use crate::retry::{make_once, until};
 use anyhow::{Context, Result, bail};
@@ -266,6 +267,15 @@ pub async fn api_id(cx: &Aws) -> Result<Option<ApiId>> {
     Ok(found.ours.into_iter().next().map(|api| ApiId(api.id)))
 }
 
+/// Whether no foreign API has the stage's name.
+///
+/// # Errors
+/// When API Gateway can't be asked.
+pub(super) async fn is_ours_or_absent(cx: &Aws) -> Result<bool> {
+    let Found { ours, others } = find(cx, &cx.env.name()).await?;
+    Ok(!ours.is_empty() || others.is_empty())
+}
+
 /// The ids of the API's paths, by path.
 ///
 /// # Errors
@@ -308,6 +318,8 @@ async fn resources(cx: &Aws, id: &str) -> Result<Option<Vec<ApiResource>>> {
 impl Resource<Aws> for RestApi {
     const KIND: &'static str = "rest api";
     type Output = ApiId;
+    /// Its access log is stopped while the usage plan is deleted.
+    const DELETED_EARLY: bool = true;
 
     fn name(&self) -> String {
         self.name.clone()
@@ -353,6 +365,8 @@ impl Resource<Aws> for RestApi {
 
     /// Takes its routes, deployments and stages along.
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
+        stop_access_log(cx, id).await?;
+        turn().await?;
         let request = || cx.apigateway.delete_rest_api().rest_api_id(id).send();
         gone(cx.call("apigateway:DeleteRestApi", request).await)
     }

@@ -58,7 +58,7 @@ fn operations(kind: &str, action: Action) -> &'static [&'static str] {
         ("function", Delete) => &["lambda:DeleteFunction"],
         ("rest api", Create) => &["apigateway:CreateRestApi", "apigateway:PutRestApi"],
         ("rest api", Update) => &["apigateway:PutRestApi"],
-        ("rest api", Delete) => &["apigateway:DeleteRestApi"],
+        ("rest api", Delete) => &["apigateway:DeleteRestApi", "apigateway:UpdateStage"],
         ("permission", Create) => &["lambda:AddPermission"],
         ("permission", Update) => &["lambda:AddPermission", "lambda:RemovePermission"],
         ("permission", Delete) => &["lambda:RemovePermission"],

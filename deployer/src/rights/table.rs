@@ -65,7 +65,7 @@ pub const TABLE: &[Operation] = &[
         &[("apigateway:PATCH", On::ApiAccount), ("iam:PassRole", On::LogRolePassed)],
     ),
     op("apigateway:UpdateApiKey", MAKE, PATCH),
-    op("apigateway:UpdateStage", MAKE, PATCH),
+    op("apigateway:UpdateStage", CHANGE, PATCH),
     op("apigateway:UpdateUsagePlan", CHANGE, PATCH),
     op("cloudwatch:DeleteAlarms", CHANGE, &[("cloudwatch:DeleteAlarms", On::Alarms)]),
     op("cloudwatch:DeleteDashboards", CHANGE, &[("cloudwatch:DeleteDashboards", On::Dashboard)]),

@@ -126,6 +126,36 @@ async fn a_log_group_that_lambda_made_is_taken_over_and_goes_with_the_stage() {
     ran.says(&format!("log group {group} exists and is not ours: it has no tags"));
 }
 
+/// API Gateway creates the group again for lines that it has buffered, at any time after the group was deleted.
+#[tokio::test]
+async fn access_log_group_that_api_gateway_recreated_is_adopted_and_destroyed() {
+    let account = Account::deployed();
+    let aws = account.aws().await;
+    let group = aws.env.access_log_group();
+    aws.logs.delete_log_group().log_group_name(&group).send().await.unwrap();
+    assert_eq!(account.get("/health").await, 200);
+    let update = format!("log group {group}");
+    let changes = ["made_by_aws", "retention_days"].map(|change| format!("{update}: {change}"));
+    assert_eq!(account.drift(), changes);
+    account.run("deploy --yes").ends(0);
+    account.assert_as_wanted();
+    account.run("destroy --yes").ends(0);
+
+    aws.logs.create_log_group().log_group_name(&group).send().await.unwrap();
+    account.run("destroy --yes").ends(0).says("deleted 1, remaining 0");
+    assert_eq!(account.inventory().await, Vec::<String>::new());
+
+    // A group with a retention was not created by API Gateway, and the API may be another's.
+    aws.logs.create_log_group().log_group_name(&group).send().await.unwrap();
+    let retain = aws.logs.put_retention_policy().log_group_name(&group).retention_in_days(7);
+    retain.send().await.unwrap();
+    let foreign = format!("log group {group} exists and is not ours: it has no tags");
+    account.run("deploy --yes").ends(6).says(&foreign);
+    aws.logs.delete_retention_policy().log_group_name(&group).send().await.unwrap();
+    make("rest api", &aws, &account).await;
+    account.run("deploy --yes").ends(6).says(&foreign);
+}
+
 #[tokio::test]
 async fn a_tag_that_was_taken_away_makes_it_somebody_elses() {
     let account = Account::deployed();

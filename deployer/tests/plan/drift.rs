@@ -56,7 +56,7 @@ fn usage_plan(world: &mut Value) -> &mut Value {
 const DRIFTS: &[(&str, &str, Edit)] = &[
     ("log group", "retention_days", |w| w["log groups"][LOGS]["retentionInDays"] = json!(7)),
     ("log group", "retention_days", |w| w["log groups"][LOGS]["retentionInDays"] = Value::Null),
-    ("log group", "made_by_lambda retention_days", |w| w["log groups"][LOGS] = json!({})),
+    ("log group", "made_by_aws retention_days", |w| w["log groups"][LOGS] = json!({})),
     ("parameter", "value", |w| w["parameters"][VERSION]["Value"] = json!("0.9.0")),
     ("parameter", "type", |w| w["parameters"][SECRET]["Type"] = json!("String")),
     ("role", "trust.Version", |w| role(w)["trust"]["Version"] = json!("2008-10-17")),

@@ -2,6 +2,7 @@
 
 use super::{Fault, Verdict};
 use crate::world::{Request, Response, refuse};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -136,19 +137,65 @@ impl Fault for Tomb {
     }
 }
 
-/// `GHOST`: a log group that was deleted comes back, without tags, because its function wrote a last
-/// line.
+/// `GHOST`: a log group that was deleted comes back, without tags: a function's once, because the function wrote a last
+/// line; the access log's as long as API Gateway has lines for it.
 #[derive(Default)]
 pub struct Ghosts {
     seen: BTreeSet<String>,
+    /// The access log's group of each API, and until when API Gateway writes there.
+    logs: BTreeMap<String, (String, Duration)>,
     pub fired: Arc<AtomicUsize>,
 }
 
+/// How long lines are still written that API Gateway had buffered when a stage's access log was removed.
+const BUFFERED: Duration = Duration::from_secs(5);
+
+/// How long an API serves after it was deleted, and so writes its access log
+/// (github.com/hashicorp/terraform/issues/32693).
+const OUTLIVED: Duration = Duration::from_secs(90);
+
+impl Ghosts {
+    fn writes_until(&mut self, request: &Request, now: Duration) {
+        let api = request.path.split('/').nth(2).unwrap_or_default();
+        let log = self.logs.get_mut(api);
+        match (request.name.as_str(), log) {
+            ("apigateway:UpdateStage", log) => {
+                let body: Value = serde_json::from_str(&request.body).unwrap();
+                for patch in body["patchOperations"].as_array().unwrap() {
+                    let (path, value) = (&patch["path"], patch["value"].as_str());
+                    if path == "/accessLogSettings/destinationArn" {
+                        let group = value.unwrap().rsplit(':').next().unwrap().to_owned();
+                        self.logs.insert(api.to_owned(), (group, Duration::MAX));
+                        return;
+                    }
+                    if path == "/accessLogSettings" {
+                        log.unwrap().1 = now + BUFFERED;
+                        return;
+                    }
+                }
+            }
+            ("apigateway:DeleteRestApi", Some((_, until))) => *until = (*until).min(now + OUTLIVED),
+            _ => {}
+        }
+    }
+}
+
 impl Fault for Ghosts {
-    fn after(&mut self, request: &Request, answer: &mut Response, _: Duration) -> Verdict {
+    fn after(&mut self, request: &Request, answer: &mut Response, now: Duration) -> Verdict {
+        if !answer.is_ok() {
+            return Verdict::Pass;
+        }
+        self.writes_until(request, now);
+        if request.name != "logs:DeleteLogGroup" {
+            return Verdict::Pass;
+        }
         let group = request.field("logGroupName").unwrap_or_default();
-        let deleted = request.name == "logs:DeleteLogGroup" && answer.is_ok();
-        if !deleted || !group.starts_with("/aws/lambda/") || !self.seen.insert(group) {
+        let comes_back = if group.starts_with("/aws/lambda/") {
+            self.seen.insert(group)
+        } else {
+            self.logs.values().any(|(log, until)| *log == group && now < *until)
+        };
+        if !comes_back {
             return Verdict::Pass;
         }
         self.fired.fetch_add(1, Ordering::SeqCst);

@@ -38,6 +38,14 @@ pub const REFUSALS: &[Case] = &[
         "Code storage limit exceeded.",
     ),
     case(
+        "BadRequestException: an SCP denies log groups without tags",
+        "creating api gateway account logging role",
+        "apigateway:UpdateAccount",
+        400,
+        "BadRequestException",
+        "The role ARN does not have required permissions set to API Gateway",
+    ),
+    case(
         "PolicyLengthExceededException",
         "creating permission ops-api-prod-root",
         "lambda:AddPermission",
