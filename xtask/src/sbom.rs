@@ -1,4 +1,4 @@
-//! `NAME.cdx.json`: which crates are in a zip (CycloneDX 1.5), as the compiler itself told them.
+//! `NAME.cdx.json`: which crates are in a zip (CycloneDX 1.6), as the compiler itself told them.
 //!
 //! The same zip and the same `Cargo.lock` give the same bytes: no time, no number drawn by lot. Rust's own
 //! standard library is in every binary and not listed, for it is no crate of the lock file.
@@ -15,6 +15,9 @@ use sha2::{Digest, Sha256};
 
 use crate::manifest::Package;
 use crate::workspace::{cargo, root, write_atomically};
+
+/// The version of CycloneDX that the bills are written in.
+const CYCLONEDX: &str = "1.6";
 
 /// A crate, in the words of CycloneDX.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,7 +44,7 @@ struct Known {
     source: Option<String>,
 }
 
-/// Writes the bill of each package that has none, or one of another zip or another `Cargo.lock`. `crates` are
+/// Writes the bill of each package that has none, or one of another zip, `Cargo.lock` or version of CycloneDX. `crates` are
 /// those that were compiled into all of them, by cargo's ids.
 ///
 /// # Errors
@@ -59,8 +62,11 @@ pub fn write(
     let stale = |package: &&Package| {
         let heads =
             fs::read(file(package)).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let subject = heads.as_ref().map(|bill: &Value| &bill["metadata"]["component"]);
-        subject != Some(&subject_of(package, triple, &lock))
+        let is_current = |bill: &Value| {
+            bill["specVersion"] == CYCLONEDX
+                && bill["metadata"]["component"] == subject_of(package, triple, &lock)
+        };
+        !heads.as_ref().is_some_and(is_current)
     };
     let stale: Vec<_> = packages.iter().filter(stale).collect();
     if stale.is_empty() {
@@ -69,9 +75,9 @@ pub fn write(
     let components = components(crates, &metadata(triple)?, &checksums(&lock))?;
     for package in stale {
         let mut text = serde_json::to_vec_pretty(&json!({
-            "$schema": "http://cyclonedx.org/schema/bom-1.5.schema.json",
+            "$schema": format!("http://cyclonedx.org/schema/bom-{CYCLONEDX}.schema.json"),
             "bomFormat": "CycloneDX",
-            "specVersion": "1.5",
+            "specVersion": CYCLONEDX,
             "version": 1,
             "metadata": { "component": subject_of(package, triple, &lock) },
             "components": components,

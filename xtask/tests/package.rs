@@ -125,7 +125,7 @@ fn billed(files: &BTreeMap<String, Vec<u8>>) {
         let bill: Value = serde_json::from_slice(&files[&format!("{name}.cdx.json")]).unwrap();
         assert_eq!(
             (&bill["bomFormat"], &bill["specVersion"]),
-            (&"CycloneDX".into(), &"1.5".into())
+            (&"CycloneDX".into(), &"1.6".into())
         );
         let subject = &bill["metadata"]["component"];
         assert_eq!(
