@@ -2,8 +2,11 @@
 //! tests check it.
 
 use crate::release::Release;
+use anyhow::bail;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use std::fmt;
+use std::panic::Location;
 
 /// Written in `stack.rs`, or in the record of an earlier release.
 type Text = &'static str;
@@ -32,6 +35,29 @@ pub struct Endpoint {
     /// as many as the account has left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<u16>,
+    #[serde(skip)]
+    place: Place,
+}
+
+/// The line of a table of endpoints, for messages. It is no part of what an endpoint is, so all places are equal.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place(Option<&'static Location<'static>>);
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.0 {
+            Some(location) => write!(f, "{}:{}", location.file(), location.line()),
+            None => f.write_str("the record of a release"),
+        }
+    }
 }
 
 /// Whether API Gateway answered that the key's quota is used up until its period ends (QUOTA_EXCEEDED). The
@@ -49,6 +75,7 @@ fn kept<'de, D: Deserializer<'de>>(text: D) -> Result<Text, D::Error> {
 }
 
 /// `GET path`, answered by a function.
+#[track_caller]
 pub const fn get(path: &'static str, function: &'static str) -> Endpoint {
     Endpoint {
         method: "GET",
@@ -59,7 +86,37 @@ pub const fn get(path: &'static str, function: &'static str) -> Endpoint {
         body: "\"$ANY\"",
         limit: None,
         reserved: None,
+        place: Place(Some(Location::caller())),
     }
+}
+
+/// Finds settings that would be lost: a function is made from its first route, so what a later route says of the function
+/// must be the same.
+///
+/// # Errors
+/// Names the setting, its line, and the line where it counts.
+pub fn check_shared_functions(endpoints: &[Endpoint]) -> anyhow::Result<()> {
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        let same_function = |other: &&Endpoint| other.function == endpoint.function;
+        let Some(first) = endpoints[..index].iter().find(same_function) else { continue };
+        let setting = if endpoint.knows_release && !first.knows_release {
+            "knows_release()"
+        } else if endpoint.reserved.is_some() && endpoint.reserved != first.reserved {
+            "reserved(…)"
+        } else {
+            continue;
+        };
+        bail!(
+            "{}: {} has .{setting}, a setting of the function {}, which is made from its first route, {} of {}; \
+             move the setting there",
+            endpoint.place,
+            endpoint.route(),
+            endpoint.function,
+            first.route(),
+            first.place
+        );
+    }
+    Ok(())
 }
 
 impl Endpoint {

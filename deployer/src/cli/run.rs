@@ -5,6 +5,7 @@ use super::progress::{Progress, Spinner};
 use super::screen::{BAD, CHANGED, DIM, paint, say, time};
 use super::{Common, Exit, explain};
 use crate::aws::{Access, Aws, Failure, Local};
+use crate::contract::check_shared_functions;
 use crate::engine::{
     Event, Observer, Owned, Plan, Report, Silent, Stop, Stopped, Survey, survey_owned,
 };
@@ -60,6 +61,7 @@ fn trace(op: &str, took: Duration, failure: Option<&Failure>) {
 
 /// The packages that the stack needs.
 pub fn load_release(common: &Common) -> Result<Release> {
+    check_shared_functions(common.endpoints()).context(Preflight)?;
     Release::load(&common.packages, common.functions()).context(Preflight)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use crate::world::World;
-use deployer::contract::Endpoint;
+use deployer::contract::{Endpoint, get};
 use deployer::stack::ENDPOINTS;
 
 /// What an inventory has that another hasn't.
@@ -88,6 +88,34 @@ async fn a_new_commit_touches_only_what_tells_of_it() {
     );
     assert_eq!(account.outputs()["git_sha"], "0123456789a");
     account.assert_as_wanted();
+}
+
+/// A function is made from its first route.
+static DROPPED_RELEASE: &[Endpoint] = &[ENDPOINTS[0], get("/more", "root").knows_release()];
+static DROPPED_RESERVE: &[Endpoint] =
+    &[ENDPOINTS[0].reserved(5), ENDPOINTS[1], get("/more", "root").reserved(6)];
+static SAME_SETTINGS: &[Endpoint] =
+    &[ENDPOINTS[0], ENDPOINTS[1], get("/more", "health").knows_release(), ENDPOINTS[2]];
+
+#[test]
+fn setting_on_a_second_route_of_a_function_is_refused_before_any_request() {
+    let account = Account::new();
+    let world = World::of(&account);
+    for (endpoints, setting) in [
+        (DROPPED_RELEASE, "GET /more has .knows_release()"),
+        (DROPPED_RESERVE, "GET /more has .reserved(…)"),
+    ] {
+        world.set_endpoints(endpoints);
+        for line in ["plan", "deploy --yes"] {
+            let ran = world.run(&account, line).ends(6).says(setting).says("nothing was changed");
+            // Where the second route and the first one stand.
+            ran.says("deployer/tests/cloud/release.rs:").says("GET / of deployer/src/stack.rs:");
+        }
+    }
+    assert_eq!(world.requests(), Vec::<String>::new());
+
+    world.set_endpoints(SAME_SETTINGS);
+    world.run(&account, "plan").ends(0);
 }
 
 static WITHOUT_HEALTH: &[Endpoint] = &[ENDPOINTS[0], ENDPOINTS[2]];

@@ -1,6 +1,8 @@
 //! The API key's value, which nobody sees who doesn't ask for it by name.
 
 use crate::account::{Account, Ran};
+use deployer::engine::{Resource, Secret};
+use deployer::resources::SecretParameter;
 use std::fs;
 
 #[test]
@@ -72,4 +74,24 @@ async fn a_key_that_was_lost_is_made_anew() {
     account.assert_as_wanted();
     assert_ne!(account.run("key show").ends(0).out, old);
     assert_eq!(account.inventory().await, wanted);
+}
+
+/// A stack may have other secrets than the API key.
+#[tokio::test]
+async fn second_secret_leaves_the_api_key_of_smoke_tests_alone() {
+    let account = Account::deployed();
+    let aws = account.aws().await;
+    let key = SecretParameter::value(&aws, &aws.env.parameter("api-key")).await.unwrap();
+    assert_eq!(SecretParameter::api_key(&aws).await.unwrap(), key);
+
+    let second = SecretParameter::new(aws.env.parameter("second"));
+    let made = second.create(&aws).await.unwrap();
+    assert_ne!(made, key);
+    assert_eq!(SecretParameter::api_key(&aws).await.unwrap(), key);
+    let name = aws.env.parameter("second");
+    let put = aws.ssm.put_parameter().name(name).value("short").overwrite(true);
+    put.send().await.unwrap();
+    assert_eq!(second.read(&aws).await.unwrap().unwrap().output, Secret::new("short".to_owned()));
+    assert_eq!(SecretParameter::api_key(&aws).await.unwrap(), key);
+    assert_eq!(account.drift(), ["parameter /ops-api/dev/second: delete"]);
 }
