@@ -23,7 +23,7 @@ pub struct Failure {
     pub request_id: Option<String>,
     /// How long AWS asks to wait. The SDK doesn't look at this header.
     pub retry_after: Option<Duration>,
-    /// True when AWS may have done what was asked: no answer, or a 5xx.
+    /// True when AWS may have done what was asked: no answer, or a 5xx other than 501 (not implemented).
     pub ambiguous: bool,
     /// True when the run was asked to stop, and so nothing was sent.
     pub stopped: bool,
@@ -65,7 +65,7 @@ impl Failure {
                 .map(|seconds: u64| Duration::from_secs(seconds.min(3_600))),
             ambiguous: sent
                 && !lacks_credentials(error)
-                && (status.is_none_or(|status| status >= 500)
+                && (status.is_none_or(|status| status >= 500 && status != 501)
                     // It broke off after its head.
                     || matches!(error, SdkError::ResponseError(_))),
             stopped: false,
@@ -89,9 +89,10 @@ impl Failure {
         self.unsigned || self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
 
-    /// What was asked for isn't there. Services name it differently; S3's HEAD has no body at all.
+    /// What was asked for isn't there. Services name it differently; S3's HEAD has no body at all, but AWS's
+    /// request id in a header. A 404 without either is a proxy's, or a captive portal's.
     pub fn is_missing(&self) -> bool {
-        const NAMES: [&str; 10] = [
+        const NAMES: [&str; 11] = [
             "NotFound",
             "NotFoundException",
             "NoSuchEntity",
@@ -102,10 +103,11 @@ impl Failure {
             "ParameterNotFound",
             "ResourceNotFound",
             "ResourceNotFoundException",
+            "ServerSideEncryptionConfigurationNotFoundError",
         ];
         match &self.code {
             Some(code) => NAMES.contains(&code.as_str()),
-            None => self.status == Some(404),
+            None => self.status == Some(404) && self.request_id.is_some(),
         }
     }
 }

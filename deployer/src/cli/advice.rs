@@ -273,6 +273,11 @@ const ROWS: &[Row] = &[
         "correct ENDPOINTS there as AWS says, then {again}",
     ),
     row(
+        |f| f.status == Some(501),
+        "AWS, or what answers in its place, doesn't implement this request",
+        "unset AWS_ENDPOINT_URL, or choose another --region; then {again}",
+    ),
+    row(
         |f| f.status.is_some_and(|status| status >= 500),
         "AWS has trouble of its own",
         "{again}, in a few minutes; https://health.aws.amazon.com/health/status tells what AWS \

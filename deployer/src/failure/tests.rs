@@ -35,3 +35,32 @@ fn what_was_sent_is_not_repeated() {
     assert_eq!(message(" Rate exceeded\n"), "Rate exceeded");
     assert_eq!(message(&"x".repeat(1_000)), "x".repeat(600));
 }
+
+fn answered(status: u16, code: Option<&str>, request_id: Option<&'static str>) -> Failure {
+    let mut answer = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
+    if let Some(id) = request_id {
+        answer.headers_mut().insert("x-amz-request-id", id);
+    }
+    let mut error = ErrorMetadata::builder();
+    if let Some(code) = code {
+        error = error.code(code);
+    }
+    let error = SdkError::service_error(error.build(), answer);
+    Failure::new("s3:HeadBucket", &error, &Secrets::default())
+}
+
+#[test]
+fn not_found_is_believed_only_from_aws() {
+    assert!(answered(404, Some("NoSuchBucket"), None).is_missing());
+    // S3 answers a HEAD without a body, but with its header.
+    assert!(answered(404, None, Some("4442587FB7D0A2F9")).is_missing());
+    assert!(!answered(404, None, None).is_missing(), "a proxy's, or a captive portal's");
+    let none = "ServerSideEncryptionConfigurationNotFoundError";
+    assert!(answered(404, Some(none), None).is_missing());
+}
+
+#[test]
+fn not_implemented_was_not_done() {
+    assert!(answered(500, Some("InternalError"), None).ambiguous);
+    assert!(!answered(501, Some("NotImplemented"), None).ambiguous);
+}

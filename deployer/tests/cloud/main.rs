@@ -17,6 +17,7 @@ mod proof;
 mod wire;
 mod world;
 
+mod answers;
 mod ci_role;
 mod destroy;
 mod doctor;

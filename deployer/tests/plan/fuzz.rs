@@ -125,7 +125,7 @@ impl HttpConnector for Garbled {
         let nth = self.left.fetch_sub(1, Ordering::SeqCst);
         let read = ["GET", "HEAD"].contains(&request.method());
         // Afterwards it may ask for what the world in memory has never heard of. It may not write.
-        let missing = || HttpResponse::new(StatusCode::try_from(404).unwrap(), SdkBody::from("{}"));
+        let missing = || wire::response(404, "{}");
         let answer = match nth <= 1_000_000 || !read {
             true => self.aws.call(request),
             false => catch_unwind(AssertUnwindSafe(|| self.aws.call(request)))
@@ -139,7 +139,7 @@ impl HttpConnector for Garbled {
             let answer = answer.await?;
             let status = status.unwrap_or(answer.status().as_u16());
             let body = edit.apply(answer.body().bytes().unwrap_or_default());
-            Ok(HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body)))
+            Ok(wire::response(status, body))
         })
     }
 }

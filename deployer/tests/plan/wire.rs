@@ -25,18 +25,24 @@ impl HttpConnector for Wire {
         if let Some((_, operation)) = request.uri().split_once("/operation/") {
             let answer = cloudwatch::answer(&self.0, operation, request.body().bytes().unwrap());
             let (status, answer) = answer.unwrap_or_else(|| panic!("not a read: {operation}"));
-            let status = StatusCode::try_from(status).unwrap();
-            let mut answer = HttpResponse::new(status, answer.into());
+            let mut answer = response(status, answer);
             answer.headers_mut().insert("smithy-protocol", "rpc-v2-cbor");
             return HttpConnectorFuture::ready(Ok(answer));
         }
         let (status, body) = self.answer(&request);
-        let status = StatusCode::try_from(status).unwrap();
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
+        HttpConnectorFuture::ready(Ok(response(status, body)))
     }
 }
 
 type Answer = (u16, String);
+
+/// With the id that AWS gives every request.
+pub fn response(status: u16, body: impl Into<SdkBody>) -> HttpResponse {
+    let status = StatusCode::try_from(status).unwrap();
+    let mut response = HttpResponse::new(status, body.into());
+    response.headers_mut().insert("x-amzn-requestid", "a-request-id");
+    response
+}
 
 /// Query strings, and the bodies of IAM and STS.
 fn pairs(text: &str) -> BTreeMap<String, String> {

@@ -297,6 +297,9 @@ impl World {
             Verdict::Doom | Verdict::Then(_) => unreachable!("only after it was served"),
         }
         let mut response = self.forward(&request, sent).await?;
+        let id = ["x-amzn-requestid", "x-amz-request-id"];
+        let named = id.iter().any(|name| response.headers.contains_key(*name));
+        assert!(named, "{}: AWS gives each request an id", request.name);
         let now = self.now(run);
         if request.name == "s3:PutObject" && response.status < 300 {
             self.state(|state| state.written.insert(request.path.clone(), now));
