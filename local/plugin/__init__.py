@@ -46,6 +46,7 @@ def application(record):
         log_events,
         metrics,
         openapi,
+        parameters,
         patches,
         permissions,
         policies,

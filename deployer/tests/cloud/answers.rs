@@ -3,6 +3,8 @@
 use crate::account::Account;
 use crate::world::fault::{Always, Fault, Verdict};
 use crate::world::{Request, Response, World, is_write, refuse};
+use aws_sdk_ssm::error::ProvideErrorMetadata;
+use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -75,4 +77,26 @@ fn not_implemented_is_told_at_once() {
     });
     world.run(&account, "deploy --yes").says(message).says("next: ");
     assert!(world.age() < Duration::from_secs(30), "{:?}", world.age());
+}
+
+/// SSM API Reference, ListTagsForResource (InvalidResourceId), and "Managing parameter tiers" (4 KB).
+#[tokio::test]
+async fn ssm_refuses_missing_parameters_tags_and_values_over_4_kb() {
+    let account = Account::new();
+    let aws = account.aws().await;
+    let kind = ResourceTypeForTagging::Parameter;
+    let name = aws.env.parameter("motto");
+    let tags = aws.ssm.list_tags_for_resource().resource_type(kind).resource_id(&name);
+    let refused = tags.clone().send().await.unwrap_err();
+    assert_eq!(refused.code(), Some("InvalidResourceId"));
+
+    let put = |value: String| {
+        let put = aws.ssm.put_parameter().name(&name).value(value).r#type(ParameterType::String);
+        put.overwrite(true).send()
+    };
+    let refused = put("x".repeat(4_097)).await.unwrap_err();
+    assert_eq!(refused.code(), Some("ValidationException"));
+    assert!(refused.message().unwrap().contains("maximum parameter value of 4096 characters"));
+    put("x".repeat(4_096)).await.unwrap();
+    assert_eq!(tags.send().await.unwrap().tag_list(), []);
 }
