@@ -18,6 +18,7 @@ mod wire;
 mod world;
 
 mod answers;
+mod buckets;
 mod ci_role;
 mod destroy;
 mod doctor;
