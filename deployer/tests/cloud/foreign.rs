@@ -146,6 +146,8 @@ async fn access_log_group_that_api_gateway_recreated_is_adopted_and_destroyed() 
     assert_eq!(account.inventory().await, Vec::<String>::new());
 
     // A group with a retention was not created by API Gateway, and the API may be another's.
+    let account = Account::new();
+    let aws = account.aws().await;
     aws.logs.create_log_group().log_group_name(&group).send().await.unwrap();
     let retain = aws.logs.put_retention_policy().log_group_name(&group).retention_in_days(7);
     retain.send().await.unwrap();
