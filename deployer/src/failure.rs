@@ -92,8 +92,7 @@ impl Failure {
     /// What was asked for isn't there. Services name it differently; S3's HEAD has no body at all, but AWS's
     /// request id in a header. A 404 without either is a proxy's, or a captive portal's.
     pub fn is_missing(&self) -> bool {
-        const NAMES: [&str; 11] = [
-            "NotFound",
+        const NAMES: [&str; 10] = [
             "NotFoundException",
             "NoSuchEntity",
             "NoSuchBucket",
@@ -105,9 +104,10 @@ impl Failure {
             "ResourceNotFoundException",
             "ServerSideEncryptionConfigurationNotFoundError",
         ];
-        match &self.code {
-            Some(code) => NAMES.contains(&code.as_str()),
-            None => self.status == Some(404) && self.request_id.is_some(),
+        match self.code.as_deref() {
+            // `NotFound` is what the SDK makes of any 404 without a body (aws-sdk-s3, `parse_http_error_metadata`).
+            None | Some("NotFound") => self.status == Some(404) && self.request_id.is_some(),
+            Some(code) => NAMES.contains(&code),
         }
     }
 }

@@ -54,7 +54,10 @@ fn not_found_is_believed_only_from_aws() {
     assert!(answered(404, Some("NoSuchBucket"), None).is_missing());
     // S3 answers a HEAD without a body, but with its header.
     assert!(answered(404, None, Some("4442587FB7D0A2F9")).is_missing());
-    assert!(!answered(404, None, None).is_missing(), "a proxy's, or a captive portal's");
+    assert!(answered(404, Some("NotFound"), Some("4442587FB7D0A2F9")).is_missing());
+    for code in [None, Some("NotFound")] {
+        assert!(!answered(404, code, None).is_missing(), "a proxy's, or a captive portal's");
+    }
     let none = "ServerSideEncryptionConfigurationNotFoundError";
     assert!(answered(404, Some(none), None).is_missing());
 }
