@@ -74,6 +74,36 @@ impl Failure {
         }
     }
 
+    /// An error that AWS reports within an answer of status 200, for the operation that it stands for.
+    pub fn within(op: &'static str, code: &str, message: &str, request_id: Option<&str>) -> Self {
+        Self {
+            op,
+            code: Some(code.to_owned()),
+            message: message.to_owned(),
+            status: Some(200),
+            request_id: request_id.map(ToOwned::to_owned),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the credentials lack a permission. SSM and CloudWatch Logs answer a denial with status 400, so the
+    /// code decides (Logs: "Common Errors"; github-aws-runners/terraform-aws-github-runner#1279). S3's HEAD has no
+    /// body and so no code, but AWS's request id.
+    pub fn is_denied(&self) -> bool {
+        const CODES: [&str; 6] = [
+            "AccessDenied",
+            "AccessDeniedException",
+            "UnauthorizedOperation",
+            "UnauthorizedException",
+            "NotAuthorized",
+            "Forbidden",
+        ];
+        match &self.code {
+            Some(code) => CODES.contains(&code.as_str()),
+            None => self.status == Some(403) && self.request_id.is_some(),
+        }
+    }
+
     pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }

@@ -110,34 +110,34 @@ const ROWS: &[Row] = &[
          allowed on it, then {again}",
     ),
     row(
-        |f| denied(f) && says(f, &["service control policy", "resource control policy"]),
+        |f| f.is_denied() && says(f, &["service control policy", "resource control policy"]),
         "the organisation forbids {right}, whatever the account allows",
         "have it allowed by whoever runs the AWS organisation; then {again}",
     ),
     row(
-        |f| denied(f) && says(f, &["permissions boundary"]),
+        |f| f.is_denied() && says(f, &["permissions boundary"]),
         "the permissions boundary of the role or user doesn't allow {right}",
         "have {action} added to the boundary, not only to a policy; then {again}",
     ),
     row(
-        |f| denied(f) && says(f, &["explicit deny"]),
+        |f| f.is_denied() && says(f, &["explicit deny"]),
         "a policy denies {right}, and no other can allow it again",
         "have that Deny removed or made narrower, then {again}",
     ),
     row(
-        |f| denied(f) && says(f, &["perform: kms:"]),
+        |f| f.is_denied() && says(f, &["perform: kms:"]),
         "the API key is a SecureString, and for its KMS key these credentials lack the right \
          {right}",
         "have {action} allowed for them, or for them in the key's policy; then {again}",
     ),
     row(
-        |f| denied(f) && f.op.starts_with("s3:") && !says(f, &["authorized to perform"]),
+        |f| f.is_denied() && f.op.starts_with("s3:") && !says(f, &["authorized to perform"]),
         "these credentials lack the right {right}, or the bucket is another account's",
         "aws sts get-caller-identity{flags} tells whose they are; have {action} allowed there, \
          then {again}",
     ),
     row(
-        denied,
+        Failure::is_denied,
         "these credentials lack the right {right}",
         "aws sts get-caller-identity{flags} tells whose they are; have {action} allowed there, \
          then {again}",
@@ -317,10 +317,4 @@ fn says(failure: &Failure, texts: &[&str]) -> bool {
 
 fn silent(failure: &Failure) -> bool {
     failure.status.is_none()
-}
-
-/// S3 answers a HEAD without a body, so there is no code then.
-fn denied(failure: &Failure) -> bool {
-    coded(failure, &["AccessDenied", "AccessDeniedException", "UnauthorizedException", "Forbidden"])
-        || (failure.status == Some(403) && failure.code.is_none() && failure.request_id.is_some())
 }

@@ -67,3 +67,21 @@ fn not_implemented_was_not_done() {
     assert!(answered(500, Some("InternalError"), None).ambiguous);
     assert!(!answered(501, Some("NotImplemented"), None).ambiguous);
 }
+
+/// The code decides: JSON 1.x services deny with status 400. Only S3's HEAD has none.
+#[test]
+fn a_denial_is_known_by_its_code() {
+    for (status, code, id, expected) in [
+        (403, Some("AccessDenied"), None, true),
+        (400, Some("AccessDeniedException"), Some("1"), true),
+        (403, Some("UnauthorizedOperation"), None, true),
+        (200, Some("AccessDeniedException"), None, true),
+        (403, None, Some("1"), true),
+        (403, None, None, false),
+        (403, Some("ExpiredTokenException"), Some("1"), false),
+        (403, Some("SignatureDoesNotMatch"), Some("1"), false),
+        (400, Some("ValidationException"), Some("1"), false),
+    ] {
+        assert_eq!(answered(status, code, id).is_denied(), expected, "{status} {code:?} {id:?}");
+    }
+}

@@ -89,7 +89,7 @@ impl Resource<Aws> for Artifact {
         };
         let found = match cx.call("s3:GetObject", request).await {
             // A bucket in another account is reported by the bucket itself.
-            Err(failure) if failure.status == Some(403) => None,
+            Err(failure) if failure.is_denied() => None,
             result => result.or_missing()?,
         };
         Ok(found.map(|_| Live {

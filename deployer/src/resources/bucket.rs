@@ -238,7 +238,7 @@ impl Resource<Aws> for Bucket {
             Err(failure) if failure.is_missing() => return Ok(None),
             // HEAD has no body: 403 is all that S3 says of a bucket in another account, and of a
             // right that is missing in this one.
-            Err(failure) if failure.status == Some(403) => {
+            Err(failure) if failure.is_denied() => {
                 let whose = format!("it is not in account {account}, or s3:ListBucket is denied");
                 let (name, policy) = (name.clone(), Value::Null);
                 let encryption = String::new();

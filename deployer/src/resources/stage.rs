@@ -250,7 +250,7 @@ impl Stage {
 }
 
 fn is_denied(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Failure>().is_some_and(|failure| failure.status == Some(403))
+    error.downcast_ref::<Failure>().is_some_and(Failure::is_denied)
 }
 
 impl Resource<Aws> for Stage {
