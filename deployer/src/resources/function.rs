@@ -2,12 +2,13 @@
 
 use super::concurrency::reserve;
 use super::history::{self, Served};
+use super::live_function::{Found, get, get_config};
 use super::owner;
 use super::versions::{number, served, versions};
 use super::{ArtifactKey, Aws, BucketName, Config, RoleArn, adopt, gone, is_ours, outputs};
-use crate::aws::{Failure, Missing};
+use crate::aws::Failure;
 use crate::engine::{Live, Owned, Resource, Value};
-use crate::env::{ALIAS, Tags};
+use crate::env::ALIAS;
 use crate::retry::{Made, Unfinished, make_or_adopt, until};
 use anyhow::{Context, Result, bail};
 use aws_sdk_lambda::types::{
@@ -15,7 +16,6 @@ use aws_sdk_lambda::types::{
 };
 use futures_util::future::try_join_all;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 outputs! {
@@ -188,60 +188,6 @@ impl Function {
 fn reason(config: &FunctionConfiguration) -> String {
     let reasons = [config.state_reason(), config.last_update_status_reason()];
     reasons.into_iter().flatten().collect::<Vec<_>>().join("; ")
-}
-
-/// The code that a function serves, as Lambda names it, and its architecture.
-///
-/// # Errors
-/// When Lambda can't be asked.
-pub async fn served_code(cx: &Aws, name: &str) -> Result<Option<(String, String)>> {
-    let config = get_config(cx, name, Some(ALIAS)).await?;
-    Ok(config.map(|config| {
-        let architecture = Config::of(&config, name, &BTreeMap::new()).architecture;
-        (config.code_sha256.unwrap_or_default(), architecture)
-    }))
-}
-
-async fn get_config(
-    cx: &Aws,
-    name: &str,
-    qualifier: Option<&str>,
-) -> Result<Option<FunctionConfiguration>> {
-    let request = || {
-        let request = cx.lambda.get_function().function_name(name);
-        request.set_qualifier(qualifier.map(ToOwned::to_owned)).send()
-    };
-    // GetFunction, not GetFunctionConfiguration: its quota is ten times as large.
-    let answer = cx.call("lambda:GetFunction", request).await.or_missing()?;
-    Ok(answer.and_then(|answer| answer.configuration))
-}
-
-/// What one answer tells of a function.
-struct Found {
-    /// Of `$LATEST`.
-    config: FunctionConfiguration,
-    tags: Tags,
-    reserved_concurrency: Option<i32>,
-}
-
-async fn get(cx: &Aws, name: &str) -> Result<Option<Found>> {
-    let request = || cx.lambda.get_function().function_name(name).send();
-    let Some(answer) = cx.call("lambda:GetFunction", request).await.or_missing()? else {
-        return Ok(None);
-    };
-    let tags = answer.tags.unwrap_or_default().into_iter().collect();
-    let reserved_concurrency =
-        answer.concurrency.and_then(|concurrency| concurrency.reserved_concurrent_executions);
-    Ok(answer.configuration.map(|config| Found { config, tags, reserved_concurrency }))
-}
-
-/// Whether nobody else has a function of this short name.
-///
-/// # Errors
-/// When Lambda can't be asked.
-pub async fn is_ours_or_absent(cx: &Aws, short: &str) -> Result<bool> {
-    let found = get(cx, &cx.env.function(short)).await?;
-    Ok(found.is_none_or(|found| is_ours(&cx.env, &found.tags)))
 }
 
 impl Resource<Aws> for Function {

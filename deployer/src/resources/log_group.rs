@@ -1,6 +1,6 @@
 //! A CloudWatch log group with an end to its memory.
 
-use super::{Aws, adopt, function, gone, is_ours, outputs, owner, rest_api};
+use super::{Aws, adopt, gone, is_ours, live_function, outputs, owner, rest_api};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Owner, Resource, turn};
 use crate::env::Tags;
@@ -117,7 +117,7 @@ async fn is_made_by_aws(
     if !declared && !deleted(cx).contains(name) {
         return Ok(false);
     }
-    function::is_ours_or_absent(cx, function).await
+    live_function::is_ours_or_absent(cx, function).await
 }
 
 /// The groups that may belong to the stage: those with a function's prefix, and the access log's.
