@@ -77,17 +77,22 @@ pub fn provider_arn(env: &Env) -> String {
     env.iam_arn(&format!("oidc-provider/{ISSUER}"))
 }
 
-/// What the token of such a job says of it: its `sub`.
-pub fn subject(repo: &Repo, jobs: &Jobs) -> String {
-    let Repo(repo) = repo;
-    match jobs {
+/// What the token of such a job may say of it: its `sub`. With GitHub's numbers two forms, since it depends on when the
+/// repository was made, renamed or transferred which of them GitHub writes.
+pub fn subjects(repo: &Repo, jobs: &Jobs) -> Vec<String> {
+    let of = |repo: &str| match jobs {
         Jobs::Branch(branch) => format!("repo:{repo}:ref:refs/heads/{branch}"),
         Jobs::Environment(name) => format!("repo:{repo}:environment:{name}"),
+    };
+    let mut subjects = vec![of(&repo.name())];
+    if repo.has_ids() {
+        subjects.push(of(&repo.0));
     }
+    subjects
 }
 
-/// Lets in the jobs of which GitHub says this, compared letter by letter, and nobody else.
-pub fn trust(env: &Env, subject: &str) -> Value {
+/// Lets in the jobs whose subject is one of these, compared letter by letter, and no other.
+pub fn trust(env: &Env, subjects: &[String]) -> Value {
     json!({
         "Version": "2012-10-17",
         "Statement": [{
@@ -96,7 +101,7 @@ pub fn trust(env: &Env, subject: &str) -> Value {
             "Principal": { "Federated": [provider_arn(env)] },
             "Condition": { "StringEquals": {
                 format!("{ISSUER}:aud"): AUDIENCE,
-                format!("{ISSUER}:sub"): subject,
+                format!("{ISSUER}:sub"): subjects,
             } },
         }],
     })
@@ -115,12 +120,13 @@ mod tests {
     fn a_job_is_known_by_repository_and_branch_or_environment() {
         let repo = |text| Repo::parse(text).unwrap();
         let branch = Jobs::Branch("main".into());
-        assert_eq!(subject(&repo("me/api"), &branch), "repo:me/api:ref:refs/heads/main");
+        assert_eq!(subjects(&repo("me/api"), &branch), ["repo:me/api:ref:refs/heads/main"]);
         let numbered = repo("me@12/api@345");
-        assert_eq!(subject(&numbered, &branch), "repo:me@12/api@345:ref:refs/heads/main");
+        let both = ["repo:me/api:ref:refs/heads/main", "repo:me@12/api@345:ref:refs/heads/main"];
+        assert_eq!(subjects(&numbered, &branch), both);
         assert_eq!(numbered.name(), "me/api");
         let prod = Jobs::Environment("prod".into());
-        assert_eq!(subject(&repo("me/api"), &prod), "repo:me/api:environment:prod");
+        assert_eq!(subjects(&repo("me/api"), &prod), ["repo:me/api:environment:prod"]);
     }
 
     #[test]

@@ -118,6 +118,27 @@ impl Env {
         format!("/{}-ci/{}/", self.app, self.stage)
     }
 
+    /// A managed policy of the role as which CI deploys.
+    pub fn ci_policy(&self, document: &str) -> String {
+        format!("{}-{document}", self.ci_role())
+    }
+
+    /// Under the CI role's path, where the role itself may change nothing.
+    pub fn ci_policy_arn(&self, policy: &str) -> String {
+        self.iam_arn(&format!("policy{}{policy}", self.ci_role_path()))
+    }
+
+    /// The region that IAM's requests count for, which `aws:RequestedRegion` says of them (IAM: "AWS global
+    /// condition context keys"). None where it isn't known.
+    pub fn iam_region(&self) -> Option<&'static str> {
+        match self.partition.as_str() {
+            "aws" => Some("us-east-1"),
+            "aws-cn" => Some("cn-north-1"),
+            "aws-us-gov" => Some("us-gov-west-1"),
+            _ => None,
+        }
+    }
+
     /// ARN of something in this account's IAM, which has no regions: `role/path/name`.
     pub fn iam_arn(&self, what: &str) -> String {
         let Self { partition, account, .. } = self;

@@ -19,6 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use steps::{Needs, needs};
 pub use table::TABLE;
 
+/// As which API Gateway acts with its service-linked role.
+const GATEWAY_SERVICE: &str = "ops.apigateway.amazonaws.com";
+
 /// What the rights are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
@@ -46,6 +49,8 @@ pub enum On {
     Bucket,
     Objects,
     Parameters,
+    /// Parameters that are made with tags.
+    ParameterTags,
     LogGroups,
     /// One that isn't there has no path yet, so it is known by its name.
     Roles,
@@ -73,8 +78,12 @@ pub enum On {
     Alarms,
     /// Who deploys: a right to ask IAM what one may, without which a run finds out on its way.
     OwnRights,
+    /// The role that API Gateway makes for itself with the first API of an account.
+    ServiceLinkedRole,
     /// The role as which CI deploys.
     CiRole,
+    /// The managed policies of that role.
+    CiPolicies,
     /// GitHub, as an account knows it.
     OidcProvider,
     Dashboard,
@@ -93,6 +102,15 @@ impl On {
                 let path = env.parameter_path();
                 let arn = format!("arn:{partition}:ssm:{region}:{account}:parameter{path}");
                 vec![format!("{arn}/*"), arn]
+            }
+            // For the tags of a new parameter SSM was seen to check the ARN with two slashes
+            // (pepperize/cdk-ssm-parameters-cross-region#442); by its documentation it has one.
+            Self::ParameterTags => {
+                let path = env.parameter_path();
+                let arn = |slash| {
+                    format!("arn:{partition}:ssm:{region}:{account}:parameter{slash}{path}/*")
+                };
+                vec![arn(""), arn("/")]
             }
             // Some operations name the group, some its streams; `*` doesn't end at a colon.
             Self::LogGroups => {
@@ -122,6 +140,12 @@ impl On {
             Self::CiRole => [&env.ci_role_path(), "/"]
                 .map(|path| env.iam_arn(&format!("role{path}{}", env.ci_role())))
                 .into(),
+            Self::CiPolicies => vec![env.ci_policy_arn("*")],
+            // API Gateway: "Using service-linked roles for API Gateway".
+            Self::ServiceLinkedRole => {
+                let role = format!("{GATEWAY_SERVICE}/AWSServiceRoleForAPIGateway");
+                vec![env.iam_arn(&format!("role/aws-service-role/{role}"))]
+            }
             Self::OidcProvider => vec![crate::ci::provider_arn(env)],
             Self::Alarms => vec![env.alarm_arn(&format!("{}-*", env.name()))],
             Self::Dashboard => vec![env.dashboard_arn(&env.dashboard())],
@@ -143,6 +167,7 @@ impl On {
                 json!({ "iam:PermissionsBoundary": env.iam_arn(&format!("policy/{policy}")) })
             }),
             Self::LogRolePolicy => Some(json!({ "iam:PolicyARN": env.gateway_log_policy() })),
+            Self::ServiceLinkedRole => Some(json!({ "iam:AWSServiceName": GATEWAY_SERVICE })),
             Self::NewApi => Some(json!(tags("RequestTag"))),
             Self::OurApi => Some(json!(tags("ResourceTag"))),
             _ => None,
@@ -183,26 +208,49 @@ fn within(boundary: Option<&str>, action: &str, on: On) -> Option<On> {
     }
 }
 
-/// The least policy with which a verb of `mode` does all that it may have to do.
-pub fn policy(env: &Env, mode: Mode) -> Value {
-    policy_within(env, mode, PERMISSIONS_BOUNDARY)
+/// The least policies with which a verb of `mode` does all that it may have to do, by a short name. A managed policy
+/// has at most 6,144 characters (IAM quotas), so there are several.
+pub fn policies(env: &Env, mode: Mode) -> BTreeMap<&'static str, Value> {
+    policies_within(env, mode, PERMISSIONS_BOUNDARY)
 }
 
-fn policy_within(env: &Env, mode: Mode, boundary: Option<&str>) -> Value {
-    let statement = |(on, actions): (On, BTreeSet<&str>)| {
-        let mut statement = json!({
-            "Sid": format!("{on:?}"),
-            "Effect": "Allow",
-            "Action": actions,
-            "Resource": on.resources(env),
-        });
-        if let Some(condition) = on.condition(env, boundary) {
-            statement["Condition"] = condition;
+fn policies_within(env: &Env, mode: Mode, boundary: Option<&str>) -> BTreeMap<&'static str, Value> {
+    let mut policies: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for (on, actions) in needed_within(mode, boundary) {
+        let mut parts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for action in actions {
+            parts.entry(policy_of(action)).or_default().insert(action);
         }
-        statement
-    };
-    let statements: Vec<Value> = needed_within(mode, boundary).into_iter().map(statement).collect();
-    json!({ "Version": "2012-10-17", "Statement": statements })
+        for (policy, actions) in parts {
+            let mut statement = json!({
+                "Sid": format!("{on:?}"),
+                "Effect": "Allow",
+                "Action": actions,
+                "Resource": on.resources(env),
+            });
+            if let Some(condition) = on.condition(env, boundary) {
+                statement["Condition"] = condition;
+            }
+            policies.entry(policy).or_default().push(statement);
+        }
+    }
+    let document = |statements| json!({ "Version": "2012-10-17", "Statement": statements });
+    policies.into_iter().map(|(name, statements)| (name, document(statements))).collect()
+}
+
+/// The policy that holds the actions of a service: all of one service are in one. They are few, because a user or a
+/// role takes ten (IAM quotas), and whoever deploys several stages has those of each.
+fn policy_of(action: &str) -> &'static str {
+    match service(action) {
+        "apigateway" | "lambda" => "api",
+        "iam" => "iam",
+        _ => "data", // S3, SSM, CloudWatch and its Logs
+    }
+}
+
+/// `lambda` of `lambda:GetFunction`.
+fn service(action: &str) -> &str {
+    action.split(':').next().unwrap_or(action)
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ fn a_policy_without_credentials_leaves_account_and_region_open() {
     assert_eq!(output.status.code(), Some(0));
     let policy: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let bucket = "arn:aws:s3:::ops-api-prod-ACCOUNT-REGION";
-    assert_eq!(policy["Statement"][0]["Resource"], json!([bucket]));
+    assert_eq!(policy["data"]["Statement"][0]["Resource"], json!([bucket]));
     assert!(String::from_utf8(output.stderr).unwrap().contains("in the place of ACCOUNT"));
     assert_eq!(shell.output("policy --stage Prod").status.code(), Some(6));
 }
@@ -423,4 +423,21 @@ fn colours_are_for_those_who_want_them() {
     assert!(coloured(&[], "plan --color always"));
     assert!(coloured(&[("NO_COLOR", "1")], "plan --color always"), "a flag counts more");
     assert!(!coloured(&[], "--help") && !coloured(&[], "dploy"));
+}
+
+#[test]
+fn policies_are_written_to_files_as_they_are_printed() {
+    let shell = Shell::new(&[]);
+    let printed = shell.output("policy --mode read --quiet").stdout;
+    let printed: serde_json::Value = serde_json::from_slice(&printed).unwrap();
+    let written = shell.output("policy --mode read --out policies --quiet").stdout;
+    let files: Vec<_> = std::str::from_utf8(&written).unwrap().lines().collect();
+    let names: Vec<_> = printed.as_object().unwrap().keys().collect();
+    let wanted: Vec<_> = names.iter().map(|name| format!("policies/{name}.json")).collect();
+    assert!(files.len() > 2 && files == wanted, "{files:?} for {names:?}");
+    for (file, name) in files.iter().zip(names) {
+        let text = fs::read_to_string(shell.home.path().join(file)).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(document, printed[name]);
+    }
 }

@@ -10,16 +10,21 @@ from contextvars import ContextVar
 from urllib.parse import quote
 
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import iam, tagging
+from ministack.core.responses import get_account_id
+from ministack.services import apigateway_v1 as v1
+from ministack.services import iam, lambda_svc, tagging
 
 from plugin import cbor
 from plugin.patches import tags_of
 from plugin.patching import around
 
+GATEWAY = "ops.apigateway.amazonaws.com"
+
 # Pairs of action and ARN (and keys for conditions) that the request needs besides its own.
 _besides = ContextVar("what the request needs besides", default=())
 _lacking = ContextVar("which of these is lacking", default=None)
 _keys = ContextVar("condition keys of IAM's own that the request carries", default={})
+_tags_refused = ContextVar("why GetFunction may not return the function's tags", default=None)
 
 
 @around(iam_actions, "_lambda_action")
@@ -62,6 +67,8 @@ def resource(find, service, method, path, headers, body, params, region, account
         name = _one(params["RoleName"])
         role = iam._roles.get(name) or {"Path": _one(params.get("Path", "/"))}
         arn = f"arn:aws:iam::{account}:role{role['Path']}{name}"
+    elif service == "iam" and params.get("PolicyDocument") and params.get("PolicyName") and arn == "*":
+        arn = f"arn:aws:iam::{account}:policy{_one(params.get('Path', '/'))}{_one(params['PolicyName'])}"
     elif service == "iam" and params.get("PolicySourceArn"):
         arn = _one(params["PolicySourceArn"])
     elif service == "iam" and params.get("OpenIDConnectProviderArn"):
@@ -112,12 +119,22 @@ def _needed(service, method, path, arn, body, fields, params):
         yield "iam:TagRole", arn, {}
     if operation == "iam:CreateOpenIDConnectProvider" and "Tags.member.1.Key" in params:
         yield "iam:TagOpenIDConnectProvider", arn, {}
+    if operation == "iam:CreatePolicy" and "Tags.member.1.Key" in params:
+        yield "iam:TagPolicy", arn, {}
     if service == "ssm" and fields.get("Tags"):
+        # By its documentation AWS looks at the parameter's ARN; it was seen to look at one with two slashes
+        # (pepperize/cdk-ssm-parameters-cross-region#442). A policy must allow both.
         yield "ssm:AddTagsToResource", arn, {}
+        yield "ssm:AddTagsToResource", arn.replace(":parameter/", ":parameter//"), {}
     if service == "logs" and fields.get("tags") and "logGroupName" in fields:
         yield "logs:TagResource", arn, {}
     if operation == "s3:CreateBucket" and b"<Tag>" in (body or b""):
         yield "s3:TagResource", arn, {}
+    if service == "apigateway" and method == "POST" and path.rstrip("/") == "/restapis" and not len(v1._rest_apis):
+        # With the first API of an account API Gateway makes its service-linked role as the caller ("Using
+        # service-linked roles for API Gateway"; amplify-education/serverless-domain-manager#112).
+        linked = f"arn:aws:iam::{get_account_id()}:role/aws-service-role/{GATEWAY}/AWSServiceRoleForAPIGateway"
+        yield "iam:CreateServiceLinkedRole", linked, {"iam:awsservicename": GATEWAY}
     if service == "apigateway" and method == "POST" and fields.get("tags"):
         head, _, made = arn.partition("::")
         yield "apigateway:PUT", f"{head}::/tags/{quote(f'{head}::{made}/', safe='')}*", {}
@@ -129,6 +146,29 @@ def condition_key(find, key, context):
     if key.lower() in _keys.get():
         return _keys.get()[key.lower()]
     return "true" if key.lower() == "aws:securetransport" else find(key, context)
+
+
+def _service_control_policies():
+    """AWS Organizations isn't there: a managed policy under this path of an account stands for one of its SCPs."""
+    policies = [policy for policy in iam._policies.values() if policy["Path"] == "/organization/"]
+    documents = [policy["Versions"][policy["DefaultVersionId"]]["Document"] for policy in policies]
+    return [iam_evaluator.parse_policy_document(document) for document in documents]
+
+
+def allowed_by_organization(context):
+    """None where no SCP is in force."""
+    policies = _service_control_policies()
+    return _evaluate(context, policies).decision == "Allow" if policies else None
+
+
+_evaluate = iam_evaluator.evaluate
+
+
+@around(iam_evaluator, "evaluate")
+def evaluate(judge, context, policies, *limits):
+    """An SCP allows nothing by itself, and what it doesn't allow is denied ("How SCPs work", AWS Organizations)."""
+    in_force = _service_control_policies()
+    return judge(context, policies, *limits, *([in_force] if in_force else []))
 
 
 @around(iam_evaluator, "_first_match")
@@ -169,13 +209,34 @@ def resource_tags(find, arn):
 
 @around(iam_evaluator, "enforce")
 def enforce(judge, key, action, service, region, resource_arn="*", service_context=None):
+    # IAM's one endpoint is there, whatever the caller's region ("AWS global condition context keys": RequestedRegion).
+    region = "us-east-1" if service == "iam" else region
     denied = judge(key, action, service, region, resource_arn=resource_arn, service_context=service_context)
     for other, arn, context in _besides.get():
         if denied:
             break
         denied = judge(key, other, service, region, resource_arn=arn, service_context=context)
         _lacking.set((other, arn) if denied else None)
+    if action == "lambda:GetFunction" and not denied:
+        refused = judge(key, "lambda:ListTags", service, region, resource_arn=resource_arn)
+        words = ("lambda:ListTags", refused.principal_arn, resource_arn, False) if refused else None
+        _tags_refused.set(iam_actions.identity_denial_message(*words) if words else None)
     return denied
+
+
+@around(lambda_svc, "_get_function")
+def get_function(get, name, qualifier=None):
+    """Tags are returned only with an explicit allow of lambda:ListTags ("Permissions required for working with tags",
+    Lambda Developer Guide); without it the answer is 200 with `TagsError` (GetFunctionResponse in the service model).
+    """
+    status, headers, body = get(name, qualifier)
+    refused = _tags_refused.get()
+    if status == 200 and refused:
+        answer = json.loads(body)
+        answer.pop("Tags", None)
+        answer["TagsError"] = {"ErrorCode": "AccessDeniedException", "Message": refused}
+        body = json.dumps(answer).encode()
+    return status, headers, body
 
 
 @around(iam_actions, "access_denied_response")

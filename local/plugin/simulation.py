@@ -1,7 +1,9 @@
-"""SimulatePrincipalPolicy: what IAM would say to somebody's requests. The emulator looks at the first resource, and at
-neither conditions nor boundaries.
+"""SimulatePrincipalPolicy: what IAM would say to a principal's requests. The emulator looks at the first resource, and
+at neither conditions nor boundaries.
 
-Judged by what judges requests where AUTH=true.
+Judged by what judges requests where AUTH=true. As IAM's API reference has it (2026): service control policies are judged
+with their conditions, of whose keys `MissingContextValues` tells nothing; `EvalResourceName` of an action is a template,
+and the ARNs that were asked are in `ResourceSpecificResults`, which are left out where there was one resource.
 """
 
 import re
@@ -11,14 +13,16 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id
 from ministack.services import iam
 
+from plugin.rights import allowed_by_organization
+
 DECISIONS = {"Allow": "allowed", "Deny": "explicitDeny"}
 
 # IAM takes no actions together that it asks for different things. It doesn't say which these are; that there are
 # some is what callers must know.
 APART = {"s3:CreateBucket", "s3:TagResource"}
 
-# What IAM itself knows of whoever asks.
-KNOWN = ("aws:principal", "aws:currenttime", "aws:epochtime", "aws:resourceaccount")
+# What IAM itself knows. Of the principal it must be told.
+KNOWN = ("aws:currenttime", "aws:epochtime", "aws:resourceaccount")
 
 
 def simulate(params):
@@ -61,40 +65,50 @@ def _principal(arn):
 
 def _action(action, resources, source, found, context):
     judged = [(arn, *_judge(action, arn, source, found, context)) for arn in resources]
-    allowed = all(decision == "allowed" for _, decision, _ in judged)
-    worst = "allowed" if allowed else next(decision for _, decision, _ in judged if decision != "allowed")
+    allowed = all(decision == "allowed" for _, decision, _, _ in judged)
+    worst = next((one for one in judged if one[1] != "allowed"), judged[0])
+    organization = any(within is False for _, _, _, within in judged)
+    detail = f"<AllowedByOrganizations>{str(not organization).lower()}</AllowedByOrganizations>"
+    detail = f"<OrganizationsDecisionDetail>{detail}</OrganizationsDecisionDetail>" if organization else ""
+    template = "arn:${Partition}:" + action.split(":")[0] + ":${Region}:${Account}:${ResourceName}"
     specific = "".join(
         f"<member><EvalResourceName>{escape(arn)}</EvalResourceName>"
         f"<EvalResourceDecision>{decision}</EvalResourceDecision>{_missing(found, context)}{boundary}</member>"
-        for arn, decision, boundary in judged
+        for arn, decision, boundary, _ in judged
     )
+    if len(resources) > 1:
+        rest = f"<ResourceSpecificResults>{specific}</ResourceSpecificResults>"
+    else:
+        rest = _missing(found, context) + worst[2]
     return (
-        f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{escape(resources[0])}</EvalResourceName>"
-        f"<EvalDecision>{worst}</EvalDecision><ResourceSpecificResults>{specific}</ResourceSpecificResults></member>"
+        f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{template}</EvalResourceName>"
+        f"<EvalDecision>{'allowed' if allowed else worst[1]}</EvalDecision>{detail}{rest}</member>"
     )
 
 
 def _judge(action, arn, source, found, context):
     policies, limits = found
+    asked = iam_evaluator.EvalContext(
+        principal_arn=source,
+        principal_type="User" if ":user/" in source else "AssumedRole",
+        principal_account=get_account_id(),
+        action=action,
+        resource_arn=arn,
+        region=context.get("aws:requestedregion", ""),
+        source_ip=None,
+        service_context=context,
+    )
 
     def decide(*layers):
-        asked = iam_evaluator.EvalContext(
-            principal_arn=source,
-            principal_type="User" if ":user/" in source else "AssumedRole",
-            principal_account=get_account_id(),
-            action=action,
-            resource_arn=arn,
-            region=context.get("aws:requestedregion", ""),
-            service_context=context,
-        )
         return DECISIONS.get(iam_evaluator.evaluate(asked, *layers).decision, "implicitDeny")
 
+    organization = allowed_by_organization(asked)
     if not limits:
-        return decide(policies), ""
+        return decide(policies), "", organization
     within = str(all(decide(limit) == "allowed" for limit in limits)).lower()
     inner = f"<AllowedByPermissionsBoundary>{within}</AllowedByPermissionsBoundary>"
     boundary = f"<PermissionsBoundaryDecisionDetail>{inner}</PermissionsBoundaryDecisionDetail>"
-    return decide(policies, *limits), boundary
+    return decide(policies, *limits), boundary, organization
 
 
 def _missing(found, context):

@@ -5,11 +5,11 @@ use super::run::{carry_out, connect, mind_interrupts, target, tell};
 use super::screen::{BOLD, DIM, GOOD, agrees, can_ask, paint, result, say};
 use super::{Common, Exit, show_plan};
 use crate::aws::Aws;
-use crate::ci::{Jobs, Repo, parse_name, subject, trust, variable};
+use crate::ci::{Jobs, Repo, parse_name, subjects, trust, variable};
 use crate::engine::{Graph, Kind, Plan, Silent, Stop, Survey, survey_owned};
 use crate::release::Release;
-use crate::resources::{CiRole, OidcProvider};
-use crate::rights::{Mode, policy};
+use crate::resources::{CiPolicy, CiRole, OidcProvider};
+use crate::rights::{Mode, policies};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -17,9 +17,10 @@ use std::sync::{Arc, LazyLock};
 pub const EXAMPLES: &str = "\
 GitHub vouches for its jobs, and AWS gives those of one branch, or of one environment, credentials
 for an hour: no long-lived keys anywhere. The role may do what `policy --mode all` prints, for one
-stage. Running it again brings the role up to date, also for another branch or repository. GitHub is
+stage: managed policies under the role's own path, which it can't change. Running it again brings the role up to date, also for another branch or repository. GitHub is
 made known to the account if it isn't yet, and forgotten with the last role that needs it, if it was
-made so here. A repository that was made or renamed since 15 July 2026 is known by its numbers too:
+made so here. The tokens of a repository that was made, renamed or transferred since 15 July 2026 have
+GitHub's numbers in them; with these the role accepts both forms:
   gh api repos/OWNER/NAME --jq '\"\\(.owner.login)@\\(.owner.id)/\\(.name)@\\(.id)\"'
 
 Examples:
@@ -59,8 +60,13 @@ fn policy_arn(text: &str) -> Result<String, String> {
     }
 }
 
-static KINDS: LazyLock<[Kind<Aws>; 2]> =
-    LazyLock::new(|| [Kind::of::<OidcProvider>(&[]), Kind::of::<CiRole>(&["oidc provider"])]);
+static KINDS: LazyLock<[Kind<Aws>; 3]> = LazyLock::new(|| {
+    [
+        Kind::of::<OidcProvider>(&[]),
+        Kind::of::<CiPolicy>(&[]),
+        Kind::of::<CiRole>(&["oidc provider", "ci policy"]),
+    ]
+});
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     if !common.yes && !can_ask() {
@@ -116,12 +122,23 @@ async fn survey(aws: &Aws, args: &Args) -> Result<Survey<'static, Aws>> {
     let mut graph = Graph::new();
     let github = graph.add(|_| OidcProvider::github());
     let (env, boundary) = (aws.env.clone(), args.permissions_boundary.clone());
-    let subject = subject(repo, &jobs(args));
+    let subjects = subjects(repo, &jobs(args));
+    let documents = policies(&env, Mode::All);
+    let arns = documents.keys().map(|name| env.ci_policy_arn(&env.ci_policy(name)));
+    let arns: Vec<String> = arns.collect();
+    let attached: Vec<_> = documents
+        .into_iter()
+        .map(|(name, document)| {
+            let env = env.clone();
+            graph.add(move |_| CiPolicy::new(&env, name, document.clone()))
+        })
+        .collect();
     graph.add(move |link| {
         link.after(&github);
-        CiRole::new(&env, trust(&env, &subject), policy(&env, Mode::All), boundary.clone())
+        attached.iter().for_each(|policy| link.after(policy));
+        CiRole::new(&env, trust(&env, &subjects), arns.clone(), boundary.clone())
     });
-    graph.survey(aws, &[], &stop, silent).await
+    graph.survey(aws, KINDS.as_slice(), &stop, silent).await
 }
 
 fn jobs(args: &Args) -> Jobs {
@@ -140,8 +157,9 @@ fn finish(common: &Common, aws: &Aws, args: &Args, repo: &Repo) {
         ("AWS_REGION".to_owned(), env.region.as_str()),
     ]);
     if common.json {
-        let subject = subject(repo, &jobs(args));
-        let json = serde_json::json!({ "role": role, "subject": subject, "variables": variables });
+        let subjects = subjects(repo, &jobs(args));
+        let json =
+            serde_json::json!({ "role": role, "subjects": subjects, "variables": variables });
         return result(format!("{json:#}"));
     }
     result(&role);

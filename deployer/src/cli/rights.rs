@@ -1,7 +1,7 @@
 //! Rights, before the first write: all that is missing at once, where IAM tells.
 
 use super::Common;
-use super::screen::{DIM, paint, say};
+use super::screen::{CHANGED, DIM, paint, say};
 use crate::aws::{Aws, Failure};
 use crate::engine::{Failures, Plan};
 use crate::resources::{Asked, ask_rights};
@@ -90,7 +90,7 @@ impl Check {
 fn is_denied(error: &Error) -> bool {
     let refused = |error: &Error| {
         let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
-        failure.is_some_and(|failure| failure.status == Some(403) && !failure.is_expired())
+        failure.is_some_and(Failure::is_denied)
     };
     match error.chain().find_map(|cause| cause.downcast_ref::<Failures>()) {
         Some(Failures(failures)) => failures.iter().any(refused),
@@ -99,7 +99,7 @@ fn is_denied(error: &Error) -> bool {
 }
 
 impl Rights<'_> {
-    /// Whether all is there that this plan needs; or says that nobody knows.
+    /// Whether all is there that this plan needs. What IAM can't tell, or isn't sure of, is said and doesn't stop the run.
     ///
     /// # Errors
     /// [`Lacking`], with everything that is missing.
@@ -119,11 +119,17 @@ impl Rights<'_> {
             }
             Asked::Told(missing) => {
                 let needed = |missing: &Missing| missing.is_needed(&needs);
-                let missing: Vec<_> = missing.into_iter().filter(needed).collect();
-                match missing.is_empty() {
-                    true => Ok(()),
-                    false => Err(anyhow!(Lacking { who: aws.caller.clone(), missing })),
+                let missing = missing.into_iter().filter(needed);
+                let (doubtful, missing): (Vec<_>, Vec<_>) = missing.partition(Missing::is_doubtful);
+                if !missing.is_empty() {
+                    return Err(anyhow!(Lacking { who: aws.caller.clone(), missing }));
                 }
+                if !common.quiet && !doubtful.is_empty() {
+                    let lines: String =
+                        doubtful.iter().map(|one| format!("\n  {}", line(one))).collect();
+                    say(paint(CHANGED, format!("this may be refused on the way:{lines}")));
+                }
+                Ok(())
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The key that callers show, as API Gateway holds it.
 
-use super::{Aws, adopt, gone, is_ours, make_unlisted, outputs, owner};
+use super::{Aws, adopt, gateway_gone, is_ours, make_unlisted, outputs, owner};
 use crate::aws::Failure;
 use crate::engine::{Live, Owned, Resource, Secret, Value};
 use crate::env::Tags;
@@ -170,7 +170,8 @@ impl Resource<Aws> for ApiKey {
     /// Leaves its usage plans by itself.
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
         let request = || cx.apigateway.delete_api_key().api_key(id).send();
-        gone(cx.call("apigateway:DeleteApiKey", request).await)
+        let deleted = cx.call("apigateway:DeleteApiKey", request).await;
+        gateway_gone(cx, &format!("/apikeys/{id}"), deleted).await
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {

@@ -12,6 +12,7 @@ use aws_sdk_iam::types::Tag;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A role like others, but for its place: it doesn't go with the stage that it deploys.
 #[derive(Debug, Serialize)]
@@ -19,13 +20,20 @@ use serde_json::Value;
 pub struct CiRole(Role);
 
 impl CiRole {
-    pub fn new(env: &Env, trust: Value, policy: Value, boundary: Option<String>) -> Self {
+    /// `policies` are the ARNs of its managed policies.
+    pub fn new(
+        env: &Env,
+        trust: Value,
+        mut policies: Vec<String>,
+        boundary: Option<String>,
+    ) -> Self {
+        policies.sort();
         Self(Role {
             name: env.ci_role(),
             path: env.ci_role_path(),
             trust: canonical(trust),
-            policies: [("deploy".to_owned(), canonical(policy))].into(),
-            attached: vec![],
+            policies: BTreeMap::new(),
+            attached: policies,
             boundary,
         })
     }

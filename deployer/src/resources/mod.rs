@@ -9,6 +9,7 @@ mod api_key;
 mod artifact;
 mod bucket;
 mod canary;
+mod ci_policy;
 mod ci_role;
 mod cold_starts;
 mod concurrency;
@@ -46,6 +47,7 @@ pub use api_key::{ApiKey, ApiKeyId, retiring};
 pub use artifact::{Artifact, ArtifactKey, upload_ahead};
 pub use bucket::{Bucket, BucketName};
 pub use canary::{Canary, Withdrawn};
+pub use ci_policy::CiPolicy;
 pub use ci_role::{CiRole, OidcProvider};
 pub use cold_starts::{ColdStarts, cold_starts};
 pub use config::Config;
@@ -199,6 +201,18 @@ fn gone<T>(result: Result<T, Failure>) -> Result<()> {
     match result {
         Err(failure) if !failure.is_missing() => Err(failure.into()),
         _ => Ok(()),
+    }
+}
+
+/// The same for what API Gateway lets us delete by its tags alone: what is gone has no tags, so the repeat of a DELETE
+/// whose answer was lost is denied, and not answered with NotFound.
+async fn gateway_gone<T>(cx: &Aws, path: &str, result: Result<T, Failure>) -> Result<()> {
+    match result {
+        Err(failure) if failure.is_denied() => match gateway_tags(cx, path).await {
+            Ok(None) => Ok(()),
+            _ => Err(failure.into()),
+        },
+        result => gone(result),
     }
 }
 

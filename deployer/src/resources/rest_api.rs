@@ -1,7 +1,7 @@
 //! The REST API and its routes: one OpenAPI document, replaced whole.
 
 use super::observation::stop_access_log;
-use super::{AliasArn, Aws, gone, is_ours, make_unlisted, outputs, owner};
+use super::{AliasArn, Aws, gateway_gone, is_ours, make_unlisted, outputs, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value, turn};
 use crate::env::{Env, Tags};
@@ -368,7 +368,8 @@ impl Resource<Aws> for RestApi {
         stop_access_log(cx, id).await?;
         turn().await?;
         let request = || cx.apigateway.delete_rest_api().rest_api_id(id).send();
-        gone(cx.call("apigateway:DeleteRestApi", request).await)
+        let deleted = cx.call("apigateway:DeleteRestApi", request).await;
+        gateway_gone(cx, &format!("/restapis/{id}"), deleted).await
     }
 
     /// AWS answers before it is done.

@@ -27,7 +27,7 @@ pub struct Role {
     pub trust: Value,
     /// Inline policies by name.
     pub policies: BTreeMap<String, Value>,
-    /// Policies attached by ARN. We want none; somebody may have added one.
+    /// ARNs of the managed policies that are attached, in order. A function's role has none.
     pub attached: Vec<String>,
     /// ARN of the policy beyond which no other can give it rights. Where we want none, one that somebody
     /// has set stays, and isn't looked at.
@@ -71,6 +71,12 @@ impl Role {
         Self { name, path, trust: canonical(trust), policies, attached: vec![], boundary }
     }
 
+    async fn attach(&self, cx: &Aws, arn: &str) -> Result<()> {
+        let request = || cx.iam.attach_role_policy().role_name(&self.name).policy_arn(arn).send();
+        cx.call_new("iam:AttachRolePolicy", request).await?;
+        Ok(())
+    }
+
     async fn put_policy(&self, cx: &Aws, name: &str, policy: &Value) -> Result<()> {
         let request = || {
             let request = cx.iam.put_role_policy().role_name(&self.name).policy_name(name);
@@ -108,7 +114,7 @@ pub(super) fn canonical(policy: Value) -> Value {
 }
 
 /// IAM hands out its documents percent-encoded.
-fn decode(document: &str) -> Result<Value> {
+pub(super) fn decode(document: &str) -> Result<Value> {
     let text = percent_decode_str(document).decode_utf8().context("decoding an IAM policy")?;
     Ok(canonical(serde_json::from_str(&text).context("reading an IAM policy")?))
 }
@@ -124,6 +130,7 @@ async fn attached(cx: &Aws, role: &str) -> Result<Vec<String>> {
         arns.extend(policies.filter_map(|policy| policy.policy_arn));
         marker = page.marker.filter(|_| page.is_truncated);
         if marker.is_none() {
+            arns.sort();
             return Ok(arns);
         }
     }
@@ -224,7 +231,9 @@ impl Resource<Aws> for Role {
             Made::New(created) => created,
         };
         let put = self.policies.iter().map(|(name, policy)| self.put_policy(cx, name, policy));
-        join_all(put).await.into_iter().collect::<Result<()>>()?;
+        let attach = self.attached.iter().map(|arn| self.attach(cx, arn));
+        let (put, attached) = tokio::join!(join_all(put), join_all(attach));
+        put.into_iter().chain(attached).collect::<Result<()>>()?;
         let arn = created.role.map(|role| RoleArn(role.arn));
         arn.or_else(|| self.foretell(cx)).context("IAM told no ARN of the new role")
     }
@@ -251,6 +260,10 @@ impl Resource<Aws> for Role {
                 self.put_policy(cx, policy, document).await?;
             }
         }
+        for arn in self.attached.iter().filter(|arn| !is.attached.contains(arn)) {
+            self.attach(cx, arn).await?;
+        }
+        // What goes, goes last: the role must have its permissions all the time.
         for policy in is.policies.keys().filter(|policy| !self.policies.contains_key(*policy)) {
             let request = || cx.iam.delete_role_policy().role_name(name).policy_name(policy).send();
             gone(cx.call("iam:DeleteRolePolicy", request).await)?;

@@ -1,7 +1,7 @@
 //! IAM's own answer to what somebody may do: SimulatePrincipalPolicy, which judges and does nothing.
 //!
 //! It looks at the policies of user or role, groups included, at the permissions boundary, and at the
-//! organisation's policies but for those with conditions; not at policies of resources, nor at those that
+//! organisation's policies with their conditions; not at policies of resources, nor at those that
 //! a session was given (IAM: "Testing IAM policies with the IAM policy simulator", and the operation's
 //! reference).
 
@@ -52,8 +52,8 @@ pub async fn ask_rights(cx: &Aws, questions: &[Question]) -> Asked {
 }
 
 fn untold(failure: &Failure) -> String {
-    match failure.status {
-        Some(403) => format!("these credentials may not ask IAM ({})", failure.op),
+    match failure {
+        _ if failure.is_denied() => format!("these credentials may not ask IAM ({})", failure.op),
         _ if failure.is_missing() => "IAM doesn't know whose credentials these are".to_owned(),
         _ => format!("IAM didn't answer ({failure})"),
     }
@@ -133,7 +133,8 @@ async fn simulate(
             request.set_marker(marker.clone()).send()
         };
         let page = cx.call("iam:SimulatePrincipalPolicy", request).await?;
-        page.evaluation_results().iter().for_each(|result| answers.extend(read(result)));
+        let results = page.evaluation_results().iter();
+        results.for_each(|result| answers.extend(read(result, &question.resources)));
         marker = page.marker.filter(|_| page.is_truncated);
         if marker.is_none() {
             return Ok(answers);
@@ -151,13 +152,18 @@ fn context(question: &Question, principal: &str) -> Vec<ContextEntry> {
         let entry = ContextEntry::builder().context_key_name(key).context_key_type(kind);
         entry.set_context_key_values(Some(values.to_vec())).build()
     };
-    let name = principal.rsplit('/').next().unwrap_or_default().to_owned();
-    let own = entry("aws:username", &[name]);
-    question.context.iter().map(|(key, values)| entry(key, values)).chain([own]).collect()
+    let name = principal.rsplit('/').next().unwrap_or_default();
+    let kind = if principal.contains(":role/") { "AssumedRole" } else { "User" };
+    let own =
+        [("aws:username", name), ("aws:PrincipalArn", principal), ("aws:PrincipalType", kind)];
+    let own = own.map(|(key, value)| entry(key, &[value.to_owned()]));
+    question.context.iter().map(|(key, values)| entry(key, values)).chain(own).collect()
 }
 
-/// An answer for each resource; where only one was asked for, it may stand alone.
-fn read(result: &EvaluationResult) -> Vec<((String, String), Answer)> {
+/// An answer for each resource that was asked about. Without answers of their own they share the action's: its
+/// `EvalResourceName` is no ARN that was asked, but a template such as `arn:${Partition}:s3:::${BucketName}`
+/// (EvaluationResult in IAM's API reference).
+fn read(result: &EvaluationResult, asked: &[String]) -> Vec<((String, String), Answer)> {
     let forbidden = result
         .organizations_decision_detail()
         .is_some_and(|detail| !detail.allowed_by_organizations());
@@ -168,10 +174,10 @@ fn read(result: &EvaluationResult) -> Vec<((String, String), Answer)> {
     let key = |arn: &str| (action.to_owned(), arn.to_owned());
     let specific = result.resource_specific_results();
     if specific.is_empty() {
-        let arn = result.eval_resource_name().unwrap_or("*");
         let beyond = (forbidden, bounded(result.permissions_boundary_decision_detail()));
         let missing = !result.missing_context_values().is_empty();
-        return vec![(key(arn), judged(result.eval_decision(), missing, beyond))];
+        let answer = judged(result.eval_decision(), missing, beyond);
+        return asked.iter().map(|arn| (key(arn), answer)).collect();
     }
     let each = |of: &aws_sdk_iam::types::ResourceSpecificResult| {
         let beyond = (forbidden, bounded(of.permissions_boundary_decision_detail()));

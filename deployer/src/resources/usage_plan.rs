@@ -2,7 +2,8 @@
 
 use super::api_key::still_works;
 use super::{
-    ApiId, ApiKeyId, Aws, StageName, Throttle, gone, is_ours, make_unlisted, outputs, owner,
+    ApiId, ApiKeyId, Aws, StageName, Throttle, gateway_gone, gone, is_ours, make_unlisted, outputs,
+    owner,
 };
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value};
@@ -393,7 +394,8 @@ impl Resource<Aws> for UsagePlan {
             _ => {}
         }
         let request = || cx.apigateway.delete_usage_plan().usage_plan_id(id).send();
-        gone(cx.call("apigateway:DeleteUsagePlan", request).await)
+        let deleted = cx.call("apigateway:DeleteUsagePlan", request).await;
+        gateway_gone(cx, &format!("/usageplans/{id}"), deleted).await
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {

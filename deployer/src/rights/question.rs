@@ -4,7 +4,7 @@
 //! examples, of the kind that a run is about to send. What IAM can't judge counts as there: a run that is
 //! refused for a right that it has would be worse than one that finds out on its way.
 
-use super::{Mode, Needs, On, needed};
+use super::{GATEWAY_SERVICE, Mode, Needs, On, needed, service};
 use crate::env::Env;
 use crate::stack::PERMISSIONS_BOUNDARY;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,8 @@ struct Thing {
     only: &'static [&'static str],
 }
 
+const FORBIDDEN: &str = "the organisation's policies don't seem to allow it";
+
 /// IAM's answer for one example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -39,7 +41,7 @@ pub enum Answer {
     Denied,
     /// Beyond the permissions boundary, whatever is allowed.
     Bounded,
-    /// The organisation forbids it.
+    /// A policy of the organisation doesn't allow it, by what IAM knows of the request.
     Forbidden,
     /// A policy asks for a condition of which IAM was told nothing.
     Unclear,
@@ -55,6 +57,13 @@ pub struct Missing {
 }
 
 impl Missing {
+    /// Whether a run may go well all the same. IAM judges the organisation's policies with their conditions, and
+    /// doesn't say which keys of these it wasn't told (SimulatePrincipalPolicy); and the service-linked role is made
+    /// once for an account.
+    pub fn is_doubtful(&self) -> bool {
+        self.why == FORBIDDEN || self.on == On::ServiceLinkedRole
+    }
+
     /// Whether a run that needs these needs this one.
     pub fn is_needed(&self, needs: &Needs) -> bool {
         needs.contains(&(self.action, self.on))
@@ -68,14 +77,21 @@ pub fn questions<'a>(
     mode: Mode,
 ) -> Vec<Question> {
     let functions: Vec<&str> = functions.into_iter().collect();
+    // By service, for IAM's requests count for another region.
+    let mut asked: BTreeMap<(On, &str), BTreeSet<&'static str>> = BTreeMap::new();
+    for (on, actions) in needed(mode) {
+        for action in actions {
+            asked.entry((on, service(action))).or_default().insert(action);
+        }
+    }
     // Who may not ask is told so; that right needs no question.
-    let asked = needed(mode).into_iter().filter(|(on, _)| *on != On::OwnRights);
+    let asked = asked.into_iter().filter(|((on, _), _)| *on != On::OwnRights);
     asked
-        .map(|(on, actions)| {
+        .map(|((on, service), actions)| {
             let things = things(on, env, &functions);
             let resources: BTreeSet<_> = things.iter().flat_map(|thing| &thing.arns).collect();
             let resources = resources.into_iter().cloned().collect();
-            Question { on, actions, resources, context: context(on, env), things }
+            Question { on, actions, resources, context: context(on, service, env), things }
         })
         .collect()
 }
@@ -83,14 +99,14 @@ pub fn questions<'a>(
 impl Question {
     /// What is missing by these answers, by action and resource.
     pub fn missing(&self, answers: &BTreeMap<(String, String), Answer>) -> Vec<Missing> {
-        self.actions.iter().filter_map(|action| self.missing_of(action, answers)).collect()
+        self.actions.iter().flat_map(|action| self.missing_of(action, answers)).collect()
     }
 
     fn missing_of(
         &self,
         action: &'static str,
         answers: &BTreeMap<(String, String), Answer>,
-    ) -> Option<Missing> {
+    ) -> Vec<Missing> {
         let answer = |arn: &String| {
             let key = (action.to_owned(), arn.clone());
             answers.get(&key).copied().unwrap_or(Answer::Unclear)
@@ -104,8 +120,8 @@ impl Question {
                 missing.entry(worst).or_default().push(arn.clone());
             }
         }
-        let (why, resources) = missing.into_iter().next_back()?;
-        Some(Missing { action, on: self.on, resources, why })
+        let one = |(why, resources)| Missing { action, on: self.on, resources, why };
+        missing.into_iter().map(one).collect()
     }
 }
 
@@ -116,7 +132,7 @@ fn why(answer: Answer) -> Option<&'static str> {
         Answer::Lacking => Some(""),
         Answer::Denied => Some("a policy denies it"),
         Answer::Bounded => Some("the permissions boundary doesn't allow it"),
-        Answer::Forbidden => Some("the organisation forbids it"),
+        Answer::Forbidden => Some(FORBIDDEN),
     }
 }
 
@@ -129,12 +145,19 @@ fn things(on: On, env: &Env, functions: &[&str]) -> Vec<Thing> {
     let gateway = |path: &str, only| Thing { arns: vec![env.gateway_arn(path)], only };
     match on {
         On::Objects => vec![thing(&[format!("{}/object", env.bucket_arn())])],
-        On::Parameters => {
+        On::Parameters | On::ParameterTags => {
             let arn = |path: &str| {
                 let Env { partition, region, account, .. } = env;
                 format!("arn:{partition}:ssm:{region}:{account}:parameter{path}")
             };
-            let leaf = |leaf| thing(&[arn(&env.parameter(leaf)), arn(&env.parameter_path())]);
+            let leaf = |leaf| {
+                let name = env.parameter(leaf);
+                let other = match on {
+                    On::ParameterTags => format!("/{name}"),
+                    _ => env.parameter_path(),
+                };
+                thing(&[arn(&name), arn(&other)])
+            };
             ["api-key", "git-sha", "version"].map(leaf).into()
         }
         On::LogGroups => {
@@ -179,7 +202,9 @@ fn things(on: On, env: &Env, functions: &[&str]) -> Vec<Thing> {
         | On::LogRolePolicy
         | On::LogRolePassed
         | On::OwnRights
+        | On::ServiceLinkedRole
         | On::CiRole
+        | On::CiPolicies
         | On::OidcProvider
         | On::All => on.resources(env).into_iter().map(|arn| thing(&[arn])).collect(),
     }
@@ -187,10 +212,12 @@ fn things(on: On, env: &Env, functions: &[&str]) -> Vec<Thing> {
 
 /// Every condition key that our policies ask for, also where a request doesn't carry it: IAM takes an
 /// answer for unclear when any is missing.
-fn context(on: On, env: &Env) -> BTreeMap<String, Vec<String>> {
-    let service = if on == On::LogRolePassed { "apigateway" } else { "lambda" };
+fn context(on: On, service: &str, env: &Env) -> BTreeMap<String, Vec<String>> {
+    let passed_to = if on == On::LogRolePassed { "apigateway" } else { "lambda" };
     let mut context = vec![
-        ("iam:PassedToService".to_owned(), format!("{service}.amazonaws.com")),
+        ("iam:PassedToService".to_owned(), format!("{passed_to}.amazonaws.com")),
+        ("iam:AWSServiceName".to_owned(), GATEWAY_SERVICE.to_owned()),
+        ("aws:PrincipalAccount".to_owned(), env.account.clone()),
         ("iam:PolicyARN".to_owned(), env.gateway_log_policy()),
         ("aws:SecureTransport".to_owned(), "true".to_owned()),
     ];
@@ -198,9 +225,12 @@ fn context(on: On, env: &Env) -> BTreeMap<String, Vec<String>> {
         let arn = env.iam_arn(&format!("policy/{policy}"));
         context.push(("iam:PermissionsBoundary".to_owned(), arn));
     }
-    // IAM's own region is another, and not everywhere the same.
-    if !format!("{on:?}").contains("Role") {
-        context.push(("aws:RequestedRegion".to_owned(), env.region.clone()));
+    let region = match service {
+        "iam" => env.iam_region(),
+        _ => Some(env.region.as_str()),
+    };
+    if let Some(region) = region {
+        context.push(("aws:RequestedRegion".to_owned(), region.to_owned()));
     }
     for (key, value) in env.tags() {
         context.push((format!("aws:RequestTag/{key}"), value.clone()));
@@ -290,12 +320,43 @@ mod tests {
             (Answer::Lacking, ""),
             (Answer::Denied, "a policy denies it"),
             (Answer::Bounded, "the permissions boundary doesn't allow it"),
-            (Answer::Forbidden, "the organisation forbids it"),
+            (Answer::Forbidden, FORBIDDEN),
         ] {
             let missing = question.missing(&answered(&question, answer));
             assert_eq!(missing.len(), question.actions.len());
             assert!(missing.iter().all(|missing| missing.why == why));
         }
+    }
+
+    #[test]
+    fn iam_is_asked_with_its_own_region() {
+        for question in questions(&env(), ["root"], Mode::Deploy) {
+            let services: BTreeSet<_> = question.actions.iter().map(|a| service(a)).collect();
+            assert_eq!(services.len(), 1, "{question:?}");
+            let region = if services.contains("iam") { "us-east-1" } else { "ap-southeast-2" };
+            assert_eq!(question.context["aws:RequestedRegion"], [region], "{question:?}");
+            assert_eq!(question.context["aws:PrincipalAccount"], ["123456789012"]);
+        }
+    }
+
+    #[test]
+    fn certain_and_doubtful_denials_are_told_apart() {
+        let question = about(On::Roles);
+        let mut answers = answered(&question, Answer::Lacking);
+        for ((_, arn), answer) in &mut answers {
+            if arn.contains("health") {
+                *answer = Answer::Forbidden;
+            }
+        }
+        let missing = question.missing(&answers);
+        let (doubtful, certain): (Vec<_>, Vec<_>) =
+            missing.into_iter().partition(Missing::is_doubtful);
+        assert_eq!(doubtful.len(), question.actions.len());
+        assert_eq!(certain.len(), question.actions.len());
+        assert!(certain[0].resources[0].contains("root"), "{certain:?}");
+        let linked = about(On::ServiceLinkedRole);
+        let missing = linked.missing(&answered(&linked, Answer::Lacking));
+        assert!(missing.iter().all(Missing::is_doubtful) && missing.len() == 1, "{missing:?}");
     }
 
     #[test]

@@ -31,7 +31,16 @@ const POST_TAGGED: &[(&str, On)] =
 pub const TABLE: &[Operation] = &[
     op("apigateway:CreateApiKey", MAKE, POST_TAGGED),
     op("apigateway:CreateDeployment", MAKE, POST),
-    op("apigateway:CreateRestApi", MAKE, POST_TAGGED),
+    // With the first API of an account API Gateway makes its service-linked role as the caller.
+    op(
+        "apigateway:CreateRestApi",
+        MAKE,
+        &[
+            ("apigateway:POST", On::NewApi),
+            ("apigateway:PUT", On::ApiTags),
+            ("iam:CreateServiceLinkedRole", On::ServiceLinkedRole),
+        ],
+    ),
     op(
         "apigateway:CreateStage",
         MAKE,
@@ -101,6 +110,12 @@ pub const TABLE: &[Operation] = &[
         ],
     ),
     op(
+        "iam:CreatePolicy",
+        CI,
+        &[("iam:CreatePolicy", On::CiPolicies), ("iam:TagPolicy", On::CiPolicies)],
+    ),
+    op("iam:CreatePolicyVersion", CI, &[("iam:CreatePolicyVersion", On::CiPolicies)]),
+    op(
         "iam:CreateRole",
         MAKE,
         &[
@@ -116,14 +131,20 @@ pub const TABLE: &[Operation] = &[
         CI,
         &[("iam:DeleteOpenIDConnectProvider", On::OidcProvider)],
     ),
+    op("iam:DeletePolicy", CI, &[("iam:DeletePolicy", On::CiPolicies)]),
+    op("iam:DeletePolicyVersion", CI, &[("iam:DeletePolicyVersion", On::CiPolicies)]),
     op("iam:DeleteRole", CHANGE, &[("iam:DeleteRole", On::Roles)]),
     op("iam:DeleteRolePolicy", CHANGE, &[("iam:DeleteRolePolicy", On::Roles)]),
     op("iam:DetachRolePolicy", CHANGE, &[("iam:DetachRolePolicy", On::Roles)]),
     op("iam:GetAccountSummary", LOOK, &[("iam:GetAccountSummary", On::All)]),
     op("iam:GetOpenIDConnectProvider", CI, &[("iam:GetOpenIDConnectProvider", On::OidcProvider)]),
+    op("iam:GetPolicy", CI, &[("iam:GetPolicy", On::CiPolicies)]),
+    op("iam:GetPolicyVersion", CI, &[("iam:GetPolicyVersion", On::CiPolicies)]),
     op("iam:GetRole", ALL, &[("iam:GetRole", On::Roles)]),
     op("iam:GetRolePolicy", LOOK, &[("iam:GetRolePolicy", On::Roles)]),
     op("iam:ListAttachedRolePolicies", ALL, &[("iam:ListAttachedRolePolicies", On::Roles)]),
+    op("iam:ListPolicies", CI, &[("iam:ListPolicies", On::All)]),
+    op("iam:ListPolicyVersions", CI, &[("iam:ListPolicyVersions", On::CiPolicies)]),
     op("iam:ListRolePolicies", ALL, &[("iam:ListRolePolicies", On::Roles)]),
     op("iam:ListRoles", ALL, &[("iam:ListRoles", On::All)]),
     op(
@@ -160,7 +181,12 @@ pub const TABLE: &[Operation] = &[
     ),
     op("lambda:GetAccountSettings", LOOK, &[("lambda:GetAccountSettings", On::All)]),
     op("lambda:GetAlias", LOOK, &[("lambda:GetAlias", On::Functions)]),
-    op("lambda:GetFunction", ALL, &[("lambda:GetFunction", On::Functions)]),
+    // Its tags are returned only to those who may list them.
+    op(
+        "lambda:GetFunction",
+        ALL,
+        &[("lambda:GetFunction", On::Functions), ("lambda:ListTags", On::Functions)],
+    ),
     op("lambda:GetPolicy", LOOK, &[("lambda:GetPolicy", On::Functions)]),
     op("lambda:InvokeFunction", MAKE, &[("lambda:InvokeFunction", On::Functions)]),
     op("lambda:ListFunctions", ALL, &[("lambda:ListFunctions", On::All)]),
@@ -217,7 +243,7 @@ pub const TABLE: &[Operation] = &[
     op(
         "ssm:PutParameter",
         MAKE,
-        &[("ssm:AddTagsToResource", On::Parameters), ("ssm:PutParameter", On::Parameters)],
+        &[("ssm:AddTagsToResource", On::ParameterTags), ("ssm:PutParameter", On::Parameters)],
     ),
     // Which nobody can be denied.
     op("sts:GetCallerIdentity", ALL, &[]),
@@ -225,6 +251,7 @@ pub const TABLE: &[Operation] = &[
 
 /// What is called for CI's role, which is a role like others and lies elsewhere.
 pub const CI_ROLE: &[(&str, On)] = &[
+    ("iam:AttachRolePolicy", On::CiRole),
     ("iam:CreateRole", On::CiRole),
     ("iam:DeleteRole", On::CiRole),
     ("iam:DeleteRolePolicy", On::CiRole),
@@ -235,7 +262,6 @@ pub const CI_ROLE: &[(&str, On)] = &[
     ("iam:ListRolePolicies", On::CiRole),
     ("iam:ListRoles", On::All),
     ("iam:PutRolePermissionsBoundary", On::CiRole),
-    ("iam:PutRolePolicy", On::CiRole),
     ("iam:TagRole", On::CiRole),
     ("iam:UpdateAssumeRolePolicy", On::CiRole),
 ];

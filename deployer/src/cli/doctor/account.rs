@@ -109,13 +109,20 @@ async fn rights(aws: &Aws, common: &Common) -> Finding {
     match ask_rights(aws, &questions).await {
         Asked::Unasked => Finding::ok("nothing is denied to the account's root"),
         Asked::Untold(why) => {
-            Finding::skipped(format!("not known: {why}; {policy} prints what is needed"))
+            Finding::skipped(format!("could not ask: {why}; {policy} prints what is needed"))
         }
         Asked::Told(missing) if missing.is_empty() => Finding::ok("all that a deploy may need"),
         Asked::Told(missing) => {
-            let actions: Vec<_> = missing.iter().map(|missing| missing.action).collect();
-            let found = format!("{} are missing: {}", actions.len(), actions.join(", "));
-            Finding::failed(found, format!("have allowed what {policy} prints"))
+            let certain = missing.iter().any(|missing| !missing.is_doubtful());
+            let missing = missing.iter().filter(|missing| certain != missing.is_doubtful());
+            let actions: Vec<_> = missing.map(|missing| missing.action).collect();
+            let (number, names) = (actions.len(), actions.join(", "));
+            let next = format!("have allowed what {policy} prints");
+            if certain {
+                Finding::failed(format!("{number} are missing: {names}"), next)
+            } else {
+                Finding::warning(format!("{number} may be refused: {names}"), next)
+            }
         }
     }
 }
