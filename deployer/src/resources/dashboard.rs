@@ -21,12 +21,32 @@ pub struct Dashboard {
     pub body: Value,
 }
 
-/// `8 widgets (5f1c2d3e)`
+/// `8 widgets (5f1c2d3e)`. CloudWatch promises the value of a body and not its text.
 fn in_short<S: Serializer>(body: &Value, to: S) -> Result<S::Ok, S::Error> {
-    let hash = Sha256::digest(body.to_string().as_bytes());
+    let hash = Sha256::digest(canonical(body).to_string().as_bytes());
     let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     let widgets = body["widgets"].as_array().map_or(0, Vec::len);
     to.collect_str(&format_args!("{widgets} widgets ({hash})"))
+}
+
+/// One text for one value: fields are in order already, and a whole number is written without a fraction.
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| (key.clone(), canonical(value))).collect()
+        }
+        Value::Array(items) => items.iter().map(canonical).collect(),
+        Value::Number(number) => match number.as_f64() {
+            // Up to here a double holds every whole number.
+            Some(double) if double.fract() == 0.0 && double.abs() < 9e15 => {
+                #[allow(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
+                let whole = double as i64;
+                whole.into()
+            }
+            _ => value.clone(),
+        },
+        other => other.clone(),
+    }
 }
 
 impl Dashboard {
@@ -52,9 +72,12 @@ async fn body(cx: &Aws, name: &str) -> Result<Option<Value>> {
     Ok(text.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text))))
 }
 
-/// None when it is gone, or has none.
-async fn tags(cx: &Aws, name: &str) -> Result<Tags> {
-    super::alarm::tags_of(cx, &cx.env.dashboard_arn(name)).await
+/// Body and tags of a dashboard that is there. What CloudWatch says of the tags of one that isn't is documented nowhere,
+/// so they are asked for afterwards.
+async fn find(cx: &Aws, name: &str) -> Result<Option<(Value, Tags)>> {
+    let Some(body) = body(cx, name).await? else { return Ok(None) };
+    let tags = super::alarm::tags_of(cx, &cx.env.dashboard_arn(name)).await?;
+    Ok(Some((body, tags)))
 }
 
 impl Resource<Aws> for Dashboard {
@@ -70,13 +93,7 @@ impl Resource<Aws> for Dashboard {
     }
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
-        let look = async || tokio::try_join!(body(cx, &self.name), tags(cx, &self.name));
-        let (mut found, mut tags) = look().await?;
-        // It was made or deleted between the two.
-        if found.is_some() && tags.is_empty() {
-            (found, tags) = look().await?;
-        }
-        let Some(is) = found else { return Ok(None) };
+        let Some((is, tags)) = find(cx, &self.name).await? else { return Ok(None) };
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
             output: (),
@@ -105,8 +122,25 @@ impl Resource<Aws> for Dashboard {
     /// A stage has one, whose name follows; the list of all would tell no tags.
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
         let name = cx.env.dashboard();
-        let (found, tags) = tokio::try_join!(body(cx, &name), tags(cx, &name))?;
-        let ours = found.is_some() && is_ours(&cx.env, &tags);
+        let ours = find(cx, &name).await?.is_some_and(|(_, tags)| is_ours(&cx.env, &tags));
         Ok(ours.then(|| Owned { id: name.clone(), name }).into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(body: &str) -> String {
+        let body = serde_json::from_str(body).unwrap();
+        serde_json::to_string(&Dashboard { name: String::new(), body }).unwrap()
+    }
+
+    #[test]
+    fn dashboard_bodies_are_compared_as_json_values() {
+        let ours = shown(r#"{"widgets":[{"type":"text","width":24,"y":0.5}]}"#);
+        assert_eq!(shown(r#"{ "widgets": [{"y": 5e-1, "width": 24.0, "type": "text"}] }"#), ours);
+        assert_ne!(shown(r#"{"widgets":[{"type":"text","width":23,"y":0.5}]}"#), ours);
+        assert_ne!(shown(r#"{"widgets":[{"type":"text","width":"24","y":0.5}]}"#), ours);
     }
 }
