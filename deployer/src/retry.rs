@@ -61,6 +61,10 @@ const RULES: &[Rule] = &[
                 || f.is("LimitExceeded")
                 || f.says("Maximum number of"))
     }),
+    // A courtesy, which must not hold up the run: two tries within 3 s.
+    rule("IAM to answer", (1_500, 1_500), 2, |f| {
+        f.ambiguous && f.op == "iam:SimulatePrincipalPolicy"
+    }),
     rule(RATE_LIMIT, (1_000, 10_000), 300, |f| {
         f.code.as_deref().is_some_and(|code| {
             code.starts_with("Throttl")
@@ -115,6 +119,10 @@ const RULES: &[Rule] = &[
                 ]
                 .contains(&code)
             })
+    }),
+    // PutDashboard, DeleteDashboards and others (CloudWatch's service model). Elsewhere a ConflictException is final.
+    rule("CloudWatch to finish another change", (500, 8_000), 60, |f| {
+        f.op.starts_with("cloudwatch:") && f.is("ConflictException")
     }),
     // Teardown: what depended on it is gone, but AWS hasn't noticed.
     rule("AWS to notice what was deleted", (2_000, 5_000), 120, |f| {

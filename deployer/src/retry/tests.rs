@@ -26,6 +26,8 @@ fn each_passing_mood_of_aws_is_known_and_its_neighbour_is_final() {
     let api_changes = Some("API Gateway to finish a change of the API");
     let deleted = Some("AWS to notice what was deleted");
     let answer = Some("AWS to answer");
+    let cloudwatch = Some("CloudWatch to finish another change");
+    let courtesy = Some("IAM to answer");
     let (api, f) = ("apigateway:PutRestApi", "lambda:UpdateFunctionCode");
     for (op, status, code, message, expected) in [
         (api, 429, "TooManyRequestsException", "Too Many Requests", rate),
@@ -121,6 +123,10 @@ fn each_passing_mood_of_aws_is_known_and_its_neighbour_is_final() {
             deleted,
         ),
         ("s3:DeleteBucket", 409, "BucketNotEmpty", "", None), // it is emptied again
+        ("cloudwatch:PutDashboard", 409, "ConflictException", "", cloudwatch),
+        ("cloudwatch:DeleteDashboards", 429, "ConcurrentModificationException", "", rate),
+        ("lambda:CreateFunction", 409, "ConflictException", "", None),
+        ("iam:SimulatePrincipalPolicy", 503, "ServiceUnavailable", "try again later", courtesy),
         ("s3:PutObject", 400, "RequestTimeout", "", answer),
         ("lambda:GetFunction", 500, "ServiceException", "", answer),
         ("lambda:GetFunction", 0, "", "io error", answer),
@@ -251,6 +257,19 @@ async fn requests_keep_to_the_quotas_of_api_gateway() {
         pacer.run("apigateway:GetTags", false, || async { Ok(()) }).await.unwrap();
     }
     assert_eq!(started.elapsed().as_millis(), 2_000);
+}
+
+/// Asking IAM about permissions beforehand is a courtesy: a run doesn't depend on the answer.
+#[tokio::test(start_paused = true)]
+async fn simulation_is_given_up_after_two_tries_within_three_seconds() {
+    for message in ["", "Service is unavailable. Please try again later."] {
+        let failure = failure("iam:SimulatePrincipalPolicy", 503, "ServiceUnavailable", message);
+        let (result, tries, seconds) = run(9, failure.clone()).await;
+        assert!(result.is_err());
+        assert_eq!(tries, 2, "{message}");
+        assert!(seconds <= 3, "{seconds} s");
+        assert_eq!(run(1, failure).await.1, 2, "the second answer counts");
+    }
 }
 
 /// The answer to the first try is lost; the thing is there.
