@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// Name and text of every workflow.
 fn workflows() -> Vec<(String, String)> {
@@ -72,4 +73,33 @@ fn the_dependencies_are_checked_by_one_version_of_cargo_deny() {
     let ci = workflows().into_iter().find(|(name, _)| name == "ci.yml").unwrap().1;
     assert!(ci.contains("cargo install --locked cargo-deny --version "));
     assert!(ci.contains("cargo deny --locked check\n"));
+}
+
+/// The script of a step, as the runner's shell gets it.
+fn script(workflow: &str, step: &str) -> String {
+    let head = format!("      - name: {step}\n");
+    let (_, step) = workflow.split_once(&head).unwrap();
+    let (_, script) = step.split_once("        run: |\n").unwrap();
+    let lines = script.lines().take_while(|line| line.starts_with("          "));
+    lines.map(|line| format!("{}\n", line.trim_start())).collect()
+}
+
+#[test]
+fn deploy_fails_where_the_region_is_not_set() {
+    let deploy = workflows().into_iter().find(|(name, _)| name == "deploy.yml").unwrap().1;
+    let script = script(&deploy, "Region");
+    let run = |region: &str| {
+        // As GitHub runs a step (GitHub: "Workflow syntax", jobs.<job_id>.steps[*].shell).
+        let mut bash = Command::new("bash");
+        bash.args(["-e", "-c", &script]).env("REGION", region).output().unwrap()
+    };
+    let failed = run("");
+    let said = String::from_utf8(failed.stdout).unwrap();
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(said.starts_with("::error::") && said.contains("AWS_REGION"), "{said}");
+    assert_eq!(run("eu-central-1").status.code(), Some(0));
+    // No other region anywhere instead, and the step comes before anything is built.
+    assert!(!deploy.contains("ap-southeast-2") && !deploy.contains("vars.AWS_REGION ||"));
+    let at = |text: &str| deploy.find(text).unwrap();
+    assert!(at("name: Region") < at("actions/checkout@"));
 }
