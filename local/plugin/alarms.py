@@ -16,14 +16,37 @@ EXPRESSION = re.compile(r"IF\((\w+) >= (\d+), 100 \* (\w+) / (\w+), 0\)")
 
 @around(cloudwatch, "_put_metric_alarm")
 def put_metric_alarm(put, params, data, is_cbor, is_json=False):
-    answer = put(params, data, is_cbor, is_json)
     queries = (data or {}).get("Metrics")
+    problem = _problem(queries) if queries else None
+    if problem:
+        return cloudwatch._error("ValidationError", problem, 400, use_json=is_json, use_cbor=is_cbor)
+    answer = put(params, data, is_cbor, is_json)
     alarm = cloudwatch._alarms.get((data or {}).get("AlarmName"))
     if answer[0] == 200 and queries and alarm:
         for name in ("MetricName", "Namespace", "Statistic", "Period"):
             alarm.pop(name, None)
         alarm["Metrics"] = queries
     return answer
+
+
+def _problem(queries):
+    """What AWS refuses of an alarm's metrics (PutMetricAlarm; MetricDataQuery: the id begins with a lower-case letter,
+    and one of the queries alone returns data)."""
+    ids = [query.get("Id", "") for query in queries]
+    for name in ids:
+        if not re.fullmatch(r"[a-z][a-zA-Z0-9_]{0,254}", name):
+            return f"Invalid metrics list: id {name!r} must begin with a lower-case letter and have letters, digits and _"
+        if ids.count(name) > 1:
+            return f"Invalid metrics list: duplicate id {name}"
+    if sum(bool(query.get("ReturnData", True)) for query in queries) != 1:
+        return "Exactly one element of the metrics list should return data."
+    for query in queries:
+        if ("MetricStat" in query) == ("Expression" in query):
+            return f"Invalid metrics list: {query['Id']} must have either MetricStat or Expression"
+        for used in re.findall(r"\b[a-z][a-zA-Z0-9_]*\b", query.get("Expression", "")):
+            if used not in ids:
+                return f"Invalid metrics list: expression of {query['Id']} refers to {used}, which isn't in the list"
+    return None
 
 
 @around(cloudwatch, "_cbor_alarm")

@@ -15,8 +15,6 @@ pub const EXAMPLES: &str = "\
 Drift is any difference between what is live and what the stack of this deployer makes of the
 version, commit and code that are live: a change by hand, or a newer stack.rs. No packages needed.
 In a checkout of the sources it also says how many commits of it are not live yet.
-It asks CloudWatch for 5 metrics of the API and 5 of each function, which AWS bills outside the free
-tier: $0.01 per 1,000 metrics requested (GetMetricData).
 
 Examples:
   deployer status

@@ -18,7 +18,6 @@ mod wire;
 mod world;
 
 mod answers;
-mod buckets;
 mod ci_role;
 mod destroy;
 mod doctor;
@@ -32,6 +31,7 @@ mod limits;
 mod logs;
 mod operations;
 mod ownership;
+mod refusals;
 mod release;
 mod returns;
 mod rights;

@@ -4,8 +4,9 @@ use super::report::{block_on, each, report, report_all, some};
 use crate::account::Account;
 use crate::drift::change_everything;
 use crate::world::fault::{
-    Always, At, Break, Busy, ErrorIn200, Fault, Ghosts, LostStatements, PagesOfOne, Propagation,
-    Serial, StaleLists, Tomb, Verdict, XmlPagesOfOne, Young,
+    Always, At, Break, Busy, Conflict, ErrorIn200, Fault, Ghosts, LostStatements, PagesOfOne,
+    Propagation, Serial, StaleLists, TagConditionedDelete, TagsOfNoDashboard, Tomb, Verdict,
+    XmlPagesOfOne, Young,
 };
 use crate::world::{KILLED, Request, World, is_write};
 use deployer::engine::Stop;
@@ -117,6 +118,40 @@ fn a_role_that_was_deleted_under_its_function() {
     assert_eq!(without_records(block_on(account.inventory())), wanted);
     live(&world, &account);
     report_all("a role deleted under its function", 1);
+}
+
+#[test]
+fn repeated_delete_denied_by_its_tag_condition_counts_as_done() {
+    let account = Account::new();
+    let fault = TagConditionedDelete::default();
+    let denied = fault.denied.clone();
+    let world = World::of(&account).with(fault);
+    world.run(&account, "deploy --yes").ends(0);
+    for op in ["apigateway:DeleteUsagePlan", "apigateway:DeleteApiKey", "apigateway:DeleteRestApi"]
+    {
+        world.add(At::new(op, 1, Break::LoseAnswer, &Stop::default(), &Arc::default()));
+    }
+    world.run(&account, "destroy --yes").ends(0).says("remaining 0");
+    let denied = denied.load(Ordering::SeqCst);
+    assert_eq!(denied, 3);
+    assert_eq!(block_on(account.inventory()), Vec::<String>::new());
+    report_all("a repeated tag-conditioned DELETE is denied", denied);
+}
+
+#[test]
+fn tags_of_a_missing_dashboard_do_not_end_the_survey() {
+    let account = Account::new();
+    let world = World::of(&account).with(TagsOfNoDashboard::default());
+    live(&world, &account);
+}
+
+#[test]
+fn cloudwatch_conflicts_are_waited_for() {
+    let account = Account::new();
+    let world = World::of(&account).with(Conflict(2));
+    world.run(&account, "deploy --yes").ends(0);
+    world.add(Conflict(2));
+    world.run(&account, "destroy --yes").ends(0).says("remaining 0");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! others have recorded of it; the words are AWS's.
 
 mod broken;
+mod denied;
 mod lambda;
 mod lists;
 mod names;
@@ -11,6 +12,7 @@ mod quota;
 mod serial;
 
 pub use broken::{At, Break, EachOnce, ErrorIn200};
+pub use denied::{Conflict, TagConditionedDelete, TagsOfNoDashboard};
 pub use lambda::{Busy, LostStatements, Propagation};
 pub use lists::StaleLists;
 pub use names::{Ghosts, Tomb, Young};
@@ -69,4 +71,5 @@ pub fn aws_like(world: super::World) -> super::World {
         .with(StaleLists::by(seconds(10)))
         .with(Young::of(seconds(2)))
         .with(Ghosts::default())
+        .with(TagConditionedDelete::default())
 }
