@@ -26,8 +26,14 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// The largest answer that is read, so that a wrong one can't fill the memory.
 const LARGEST_BODY: usize = 64 * 1024;
 
-/// What reaches the network, with nothing in between.
+/// What reaches the network, with nothing in between. Connections are kept and used again, except for requests
+/// that say `Connection: close`: each of those has a new one for itself.
 pub fn connector() -> SharedHttpConnector {
+    SharedHttpConnector::new(Connections { kept: connections() })
+}
+
+/// Of which a request takes any that is free.
+fn connections() -> SharedHttpConnector {
     SharedHttpConnector::new(
         Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
@@ -36,6 +42,24 @@ pub fn connector() -> SharedHttpConnector {
             .build(),
     )
 }
+
+#[derive(Debug)]
+struct Connections {
+    kept: SharedHttpConnector,
+}
+
+impl HttpConnector for Connections {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        // Not left to the header alone, which HTTP/2 doesn't have.
+        if request.headers().get(CLOSE.0) == Some(CLOSE.1) {
+            return connections().call(request);
+        }
+        self.kept.call(request)
+    }
+}
+
+/// The header of a request that has a connection for itself.
+pub const CLOSE: (&str, &str) = ("connection", "close");
 
 /// AWS's time: this machine's clock, put right by the `Date` of the last answer.
 #[derive(Clone, Debug)]
@@ -133,6 +157,8 @@ impl Error for WrongClock {}
 pub struct Answer {
     pub status: u16,
     pub content_type: String,
+    /// `x-amzn-ErrorType`: the error's name where API Gateway itself answers; empty on a function's answer.
+    pub error_type: String,
     /// Its beginning, should it be very long.
     pub body: String,
 }
@@ -152,7 +178,8 @@ pub async fn get(
     }
     let answer = async {
         let mut response = connector.call(request).await.map_err(|error| root(&error))?;
-        let content_type = response.headers().get("content-type").unwrap_or_default().to_owned();
+        let header = |name| response.headers().get(name).unwrap_or_default().to_owned();
+        let (content_type, error_type) = (header("content-type"), header("x-amzn-errortype"));
         let (mut stream, mut body) = (ByteStream::new(response.take_body()), Vec::new());
         while let Some(chunk) = stream.next().await {
             body.extend_from_slice(&chunk.map_err(|error| root(&error))?);
@@ -161,7 +188,7 @@ pub async fn get(
             }
         }
         let body = String::from_utf8_lossy(&body).into_owned();
-        Ok(Answer { status: response.status().as_u16(), content_type, body })
+        Ok(Answer { status: response.status().as_u16(), content_type, error_type, body })
     };
     let seconds = ANSWER.as_secs();
     tokio::time::timeout(ANSWER, answer).await.unwrap_or(Err(format!("none in {seconds} s")))

@@ -4,7 +4,7 @@ mod pace;
 
 use crate::contract::{Endpoint, is_quota_exceeded};
 use crate::engine::{Secret, Stop, Stopped};
-use crate::http::{Answer, get};
+use crate::http::{Answer, CLOSE, get};
 use crate::release::Release;
 use crate::retry::{pause, until};
 use crate::stack::{KEY_LIMIT, ROUTE_LIMIT};
@@ -13,8 +13,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use pace::Pace;
 use serde::Serialize;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, Once};
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant; // stands still and jumps in tests
 
@@ -28,8 +27,12 @@ const TOGETHER: usize = 60;
 /// How many calls are under way at once.
 const AT_ONCE: usize = 64;
 
-/// How long a failure may last that hardly comes from AWS's slowness: a 500.
+/// How long a failure may last that hardly comes from AWS's slowness: a 500 of the function.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long API Gateway's own 500 may last. It answers so for up to a minute where a route or a permission is
+/// new (github.com/hashicorp/terraform, issue 14970), and where Lambda refuses a call because too many run.
+const GATEWAY_PATIENCE: Duration = Duration::from_secs(75);
 
 /// One request and what its answer must be.
 #[derive(Clone, Debug, Serialize)]
@@ -61,6 +64,9 @@ pub struct Verdict {
     pub milliseconds: u128,
     /// What is wrong; none when the check passed.
     pub failure: Option<String>,
+    /// API Gateway itself answered 500, without or in spite of the function.
+    #[serde(skip)]
+    gateway_error: bool,
     /// The key's quota is used up, so the answer says nothing about the release.
     pub quota_exceeded: bool,
     /// The beginning of the answer's body.
@@ -122,8 +128,9 @@ pub async fn run_round(
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Verdict>> {
     let started = Instant::now();
-    // Rounds passed in a row, whether people were told that we wait, since when it looks hopeless.
-    let state = Mutex::new((0, false, None::<Instant>));
+    // Rounds passed in a row, and whether people were told that we wait.
+    let state = Mutex::new((0, false));
+    let (by_function, by_gateway) = (Since::default(), Since::default());
     let together = (TOGETHER / checks.len().max(1)).clamp(1, ROUNDS);
     let patience = deadline.saturating_add(Duration::from_secs(60));
     let pace = Pace::within(KEY_LIMIT, ROUTE_LIMIT);
@@ -142,9 +149,10 @@ pub async fn run_round(
                 verdicts.iter().filter(|verdict| verdict.failed()).collect();
             let Ok(mut state) = state.lock() else { return Ok(Some(verdicts)) };
             if let Some(first) = failed.first() {
-                let hard = !failed.iter().all(|verdict| verdict.may_pass());
-                state.2 = if hard { state.2.or_else(|| Some(Instant::now())) } else { None };
-                let hopeless = state.2.is_some_and(|since| since.elapsed() >= PATIENCE);
+                let mut hard = failed.iter().filter(|verdict| !verdict.may_pass());
+                let by_gateway = by_gateway.lasts(hard.clone().any(|v| v.gateway_error));
+                let by_function = by_function.lasts(hard.any(|v| !v.gateway_error));
+                let hopeless = by_function >= PATIENCE || by_gateway >= GATEWAY_PATIENCE;
                 if hopeless || started.elapsed() >= deadline {
                     return Ok(Some(verdicts));
                 }
@@ -155,13 +163,28 @@ pub async fn run_round(
                 state.0 = 0;
                 return Ok(None);
             }
-            (state.0, state.2) = (state.0 + together, None);
+            by_function.lasts(false);
+            by_gateway.lasts(false);
+            state.0 += together;
             if state.0 >= ROUNDS {
                 return Ok(Some(verdicts));
             }
         }
     });
     rounds.await
+}
+
+/// Since when something is so without a break.
+#[derive(Default)]
+struct Since(Mutex<Option<Instant>>);
+
+impl Since {
+    /// Takes down whether it is so now, and gives for how long it has been.
+    fn lasts(&self, is_so: bool) -> Duration {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = since.or_else(|| Some(Instant::now())).filter(|_| is_so);
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
 }
 
 /// Of several rounds, what came of each check: a failure, if there was one; else that the quota is used up, if
@@ -191,26 +214,37 @@ async fn ask(
     };
     let headers: Vec<_> = shown.map(|key| ("x-api-key", key)).into_iter().collect();
     let started = std::time::Instant::now();
-    let (status, body, failure) = match get(http, &format!("{url}{}", check.path), &headers).await {
-        Ok(answer) => {
-            let failure = judge(check, &answer, release).err();
-            (Some(answer.status), answer.body, failure)
-        }
-        Err(error) => (None, String::new(), Some(format!("no answer: {error}"))),
-    };
-    let quota_exceeded = status.is_some_and(|status| is_quota_exceeded(status, &body));
-    Verdict {
+    let mut verdict = Verdict {
         check: check.clone(),
-        status,
-        quota_exceeded,
-        milliseconds: started.elapsed().as_millis(),
-        failure,
-        body: body.chars().take(300).collect(),
+        status: None,
+        milliseconds: 0,
+        failure: None,
+        gateway_error: false,
+        quota_exceeded: false,
+        body: String::new(),
+    };
+    match get(http, &format!("{url}{}", check.path), &headers).await {
+        Ok(answer) => {
+            verdict.status = Some(answer.status);
+            verdict.failure = judge(check, &answer, release).err();
+            verdict.gateway_error =
+                answer.status == 500 && answer.error_type == "InternalServerErrorException";
+            verdict.quota_exceeded = is_quota_exceeded(answer.status, &answer.body);
+            verdict.body = answer.body.chars().take(300).collect();
+        }
+        Err(error) => verdict.failure = Some(format!("no answer: {error}")),
     }
+    verdict.milliseconds = started.elapsed().as_millis();
+    verdict
 }
 
-/// Shows a new key at the door, until it was let in three times in a row. What is said inside is no
-/// matter: a key that leaked must be replaced whatever else is wrong.
+/// How long a new key must be let in without a break: a connection that is kept alive leads to one of API
+/// Gateway's nodes, and each learns of a key in its own time.
+const SPREAD: Duration = Duration::from_secs(10);
+
+/// Calls an endpoint with a new key, by a new connection each time, until every call of ten seconds was let in.
+/// What is answered doesn't matter: a key that leaked must be replaced whatever else is wrong. The deadline is for
+/// the first of these calls.
 ///
 /// # Errors
 /// When it isn't known by then, or the run is asked to stop.
@@ -222,28 +256,25 @@ pub async fn await_key(
     stop: &Stop,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<()> {
-    let (row, told) = (AtomicUsize::new(0), Once::new());
+    let (let_in, told) = (Since::default(), Once::new());
+    let deadline = deadline.saturating_add(SPREAD);
     until("API Gateway to know the new key everywhere", deadline, async || {
-        loop {
-            if stop.asked() {
-                bail!(Stopped);
-            }
-            let answer = get(http, url, &[("x-api-key", key.reveal())]).await;
-            if !answer.is_ok_and(|answer| ![403, 429].contains(&answer.status)) {
-                row.store(0, Ordering::Relaxed);
-                told.call_once(|| tell("waiting for API Gateway to know the new key everywhere"));
-                return Ok(None);
-            }
-            if row.fetch_add(1, Ordering::Relaxed) + 1 >= ROUNDS {
-                return Ok(Some(()));
-            }
+        if stop.asked() {
+            bail!(Stopped);
         }
+        let answer = get(http, url, &[("x-api-key", key.reveal()), CLOSE]).await;
+        let is_let_in = answer.is_ok_and(|answer| ![403, 429].contains(&answer.status));
+        if let_in.lasts(is_let_in) >= SPREAD {
+            return Ok(Some(()));
+        }
+        told.call_once(|| tell("waiting for API Gateway to know the new key everywhere"));
+        Ok(None)
     })
     .await
 }
 
 fn judge(check: &Check, answer: &Answer, release: &Release) -> Result<(), String> {
-    let Answer { status, content_type, body } = answer;
+    let Answer { status, content_type, body, .. } = answer;
     if is_quota_exceeded(*status, body) {
         return Err("the key's quota is used up, so this could not be judged".to_owned());
     }

@@ -21,10 +21,49 @@ def _snapshot(api_id, deployment_id):
 
 @around(v1, "_create_deployment")
 def create_deployment(create, api_id, data):
+    """A request of the tests with `localSnapshotOf: before` is of the API before its last import, as AWS's control
+    plane may take it right after one (github.com/hashicorp/terraform-provider-aws, issue 17604).
+    """
     status, headers, body = create(api_id, data)
     if status == 201:
-        v1._resources[_snapshot(api_id, json.loads(body)["id"])] = copy.deepcopy(v1._resources[api_id])
+        stale = before_import(api_id) if data.get("localSnapshotOf") == "before" else None
+        held = v1._resources[api_id] if stale is None else stale
+        v1._resources[_snapshot(api_id, json.loads(body)["id"])] = copy.deepcopy(held)
     return status, headers, body
+
+
+def before_import(api_id):
+    return v1._resources.get(_snapshot(api_id, "before"))
+
+
+def keep_before_import(api_id, resources):
+    v1._resources[_snapshot(api_id, "before")] = resources
+
+
+@around(v1, "handle_request")
+async def route(serve, method, path, headers, body, query):
+    status, answer_headers, answer = await serve(method, path, headers, body, query)
+    match method, path.strip("/").split("/"):
+        case "GET", ["restapis", api_id, "deployments", deployment_id] if status == 200:
+            if "apisummary" in query.get("embed", []):
+                answer = json.dumps(json.loads(answer) | {"apiSummary": _summary(api_id, deployment_id)}).encode()
+    return status, answer_headers, answer
+
+
+def _summary(api_id, deployment_id):
+    """What GetDeployment tells with `embed=apisummary` (API Gateway's model: PathToMapOfMethodSnapshot)."""
+    held = v1._resources.get(_snapshot(api_id, deployment_id), {}).values()
+    return {
+        resource["path"]: {
+            verb: {
+                "authorizationType": method.get("authorizationType", "NONE"),
+                "apiKeyRequired": bool(method.get("apiKeyRequired")),
+            }
+            for verb, method in resource["resourceMethods"].items()
+        }
+        for resource in held
+        if resource["resourceMethods"]
+    }
 
 
 @around(v1, "_delete_deployment")
@@ -41,6 +80,7 @@ def delete_deployment(delete, api_id, deployment_id):
 def delete_rest_api(delete, api_id):
     for deployment_id in v1._deployments_v1.get(api_id, {}):
         v1._resources.pop(_snapshot(api_id, deployment_id), None)
+    v1._resources.pop(_snapshot(api_id, "before"), None)
     return delete(api_id)
 
 

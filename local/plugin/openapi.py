@@ -10,6 +10,7 @@ import json
 
 from ministack.services import apigateway_v1 as v1
 
+from plugin import deployments
 from plugin.patching import around
 
 VERBS = {"get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method"}
@@ -68,6 +69,7 @@ def _put_rest_api(api_id, body, query):
     except Refused as refused:
         v1._resources[api_id], v1._authorizers_v1[api_id] = before
         return v1._v1_error("BadRequestException", str(refused), 400)
+    deployments.keep_before_import(api_id, before[0])
     return v1._v1_response(v1._rest_api_view(v1._rest_apis[api_id]))
 
 

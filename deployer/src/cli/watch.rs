@@ -9,7 +9,7 @@ use super::{Common, Exit, explain, smoke_test};
 use crate::aws::Aws;
 use crate::engine::{Report, Silent, Stop, Stopped};
 use crate::resources::history::{self, Record, State};
-use crate::resources::{ApiId, Entry, Needless};
+use crate::resources::{ApiId, Entry, Needless, deployments};
 use crate::smoke::Verdict;
 use crate::stack::{RELEASES_KEPT, earlier};
 use anyhow::{Context, Result, bail};
@@ -217,6 +217,8 @@ pub async fn go_back(common: &Common, aws: &Aws, api: &ApiId, why: &str) -> Resu
     }
     history::put(aws, &Record { state: State::Failed, ..bad.clone() }).await?;
     close_overtaken(aws, bad.number).await?;
+    let discarded = deployments::discard(aws, api.as_str(), &bad.deployment).await;
+    discarded.context("deleting the deployment of the release that was withdrawn")?;
     let (bad, before) = (bad.number, before.number);
     let text = format!("release {bad} was withdrawn; release {before} serves again, as before");
     say(format!("{}, in {}", paint(CHANGED, text), time(began.elapsed())));

@@ -15,7 +15,7 @@ mod cold_starts;
 mod concurrency;
 mod config;
 mod dashboard;
-mod deployments;
+pub mod deployments;
 mod encryption;
 mod function;
 mod gateway_account;

@@ -1,6 +1,6 @@
 //! What releases leave behind: versions, deployments, packages and records that no kept release needs.
 
-use super::deployments::{deployments, describe};
+use super::deployments::{self, deployments, describe};
 use super::history::{self, Record};
 use super::{Aws, gone, versions};
 use crate::aws::Missing;
@@ -75,15 +75,7 @@ impl Needless {
         let deployments = async {
             // One after the other, as all changes of an API.
             for id in &self.deployments {
-                let request = || {
-                    let request = cx.apigateway.delete_deployment().rest_api_id(&self.api);
-                    request.deployment_id(id).send()
-                };
-                match cx.call("apigateway:DeleteDeployment", request).await {
-                    // Somebody's stage serves it, or a share of its calls.
-                    Err(failure) if failure.says("Active stages") => {}
-                    result => gone(result)?,
-                }
+                deployments::delete(cx, &self.api, id).await?;
             }
             Ok(())
         };
@@ -121,9 +113,13 @@ async fn needless_deployments(cx: &Aws, api: &str, kept: &[&Record]) -> Result<V
     let (there, stages) = tokio::join!(deployments(cx, api), stages);
     let stages = stages?.and_then(|answer| answer.item).unwrap_or_default();
     let served = |id: &String| stages.iter().any(|stage| stage.deployment_id() == Some(id));
-    let needed = |what: &String| kept.iter().any(|r| describe(&r.deployment) == *what);
-    let needless = there?.into_iter().filter(|d| !served(&d.id) && !needed(&d.description));
-    Ok(needless.map(|deployment| deployment.id).collect())
+    let there = there?;
+    // Of two with one description, the one that serves is right.
+    let better = |what: &String| there.iter().any(|d| d.description == *what && served(&d.id));
+    let needed =
+        |what: &String| kept.iter().any(|r| describe(&r.deployment) == *what) && !better(what);
+    let needless = there.iter().filter(|d| !served(&d.id) && !needed(&d.description));
+    Ok(needless.map(|deployment| deployment.id.clone()).collect())
 }
 
 async fn needless_packages(cx: &Aws, kept: &[&Record]) -> Result<Vec<String>> {

@@ -8,8 +8,8 @@ use crate::env::{Env, Tags};
 use crate::retry::{make_once, until};
 use anyhow::{Context, Result, bail};
 use aws_sdk_apigateway::types::{
-    ApiKeySourceType, EndpointAccessMode, EndpointConfiguration, EndpointType, Method, PutMode,
-    Resource as ApiResource, SecurityPolicy,
+    ApiKeySourceType, ApiStatus, EndpointAccessMode, EndpointConfiguration, EndpointType, Method,
+    PutMode, Resource as ApiResource, SecurityPolicy,
 };
 use aws_smithy_types::Blob;
 use futures_util::future::join_all;
@@ -122,7 +122,7 @@ impl RestApi {
         if let Some(warning) = answer.warnings().first() {
             bail!("API Gateway did not take all of the routes: {warning}");
         }
-        Ok(())
+        settled(cx, id).await
     }
 
     async fn make(&self, cx: &Aws) -> Result<String> {
@@ -173,6 +173,30 @@ pub async fn busy_or_gone<T>(cx: &Aws, id: &str, result: Result<T>) -> Result<T>
     }
 }
 
+/// How long a change of an API may take: another TLS takes a quarter of an hour ("How to change a security policy").
+const SETTLED: Duration = Duration::from_secs(1_800);
+
+/// Waits until API Gateway has finished what it was asked: an API that is UPDATING or PENDING takes no change. It
+/// isn't documented which changes start that (RestApi, `apiStatus`), so this is asked after each.
+///
+/// # Errors
+/// That the change failed, in API Gateway's words, or hasn't ended in half an hour.
+async fn settled(cx: &Aws, id: &str) -> Result<()> {
+    until("API Gateway to finish a change of the API", SETTLED, async || {
+        let get = || cx.apigateway.get_rest_api().rest_api_id(id).send();
+        let api = cx.call_new("apigateway:GetRestApi", get).await?;
+        match api.api_status() {
+            Some(ApiStatus::Updating | ApiStatus::Pending) => Ok(None),
+            Some(ApiStatus::Failed) => {
+                let why = api.api_status_message().unwrap_or("it doesn't say why");
+                bail!("API Gateway could not change API {id} (status FAILED): {why}")
+            }
+            _ => Ok(Some(())),
+        }
+    })
+    .await
+}
+
 /// Lists may tell of an API that is gone.
 async fn exists(cx: &Aws, id: &str) -> Result<bool> {
     let get = || cx.apigateway.get_rest_api().rest_api_id(id).send();
@@ -185,11 +209,14 @@ pub(super) struct Api {
     id: String,
     name: String,
     endpoint: String,
-    api_key_source: String,
-    security_policy: String,
-    endpoint_access_mode: String,
     tags: Tags,
     created: i64,
+}
+
+/// `REGIONAL`, for one.
+fn endpoint_type(endpoint: Option<&EndpointConfiguration>) -> String {
+    let kind = endpoint.and_then(|endpoint| endpoint.types().first());
+    kind.map_or("EDGE", |kind| kind.as_str()).to_owned()
 }
 
 /// The APIs of one name: several may bear it.
@@ -212,13 +239,8 @@ async fn read_list(cx: &Aws) -> Result<Vec<Api>> {
         };
         let page = cx.call("apigateway:GetRestApis", request).await?;
         for api in page.items.unwrap_or_default() {
-            let endpoint = api.endpoint_configuration().and_then(|e| e.types().first());
-            let mode = api.endpoint_access_mode();
             apis.push(Api {
-                endpoint: endpoint.map_or("EDGE", |kind| kind.as_str()).to_owned(),
-                api_key_source: api.api_key_source().map_or("HEADER", |s| s.as_str()).to_owned(),
-                security_policy: api.security_policy().map_or("TLS_1_0", |p| p.as_str()).to_owned(),
-                endpoint_access_mode: mode.map_or("NONE", |mode| mode.as_str()).to_owned(),
+                endpoint: endpoint_type(api.endpoint_configuration()),
                 created: api.created_date().map_or(0, |date| date.secs()),
                 id: api.id.unwrap_or_default(),
                 name: api.name.unwrap_or_default(),
@@ -328,17 +350,22 @@ impl Resource<Aws> for RestApi {
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ApiId>>> {
         let Found { ours, others } = find(cx, &self.name).await?;
         let Some(api) = ours.into_iter().chain(others).next() else { return Ok(None) };
-        let Some(routes) = routes(cx, &api.id).await? else { return Ok(None) };
+        // By itself: items of lists may lack the security policy.
+        let get = || cx.apigateway.get_rest_api().rest_api_id(&api.id).send();
+        let it = async { Ok(cx.call("apigateway:GetRestApi", get).await.or_missing()?) };
+        let (it, routes) = tokio::try_join!(it, routes(cx, &api.id))?;
+        let Some((it, routes)) = it.zip(routes) else { return Ok(None) };
+        let mode = it.endpoint_access_mode();
         Ok(Some(Live {
             owner: owner(&cx.env, &api.tags),
             output: ApiId(api.id.clone()),
             props: Self {
                 routes,
-                name: api.name,
-                endpoint: api.endpoint,
-                api_key_source: api.api_key_source,
-                security_policy: api.security_policy,
-                endpoint_access_mode: api.endpoint_access_mode,
+                name: it.name().unwrap_or_default().to_owned(),
+                endpoint: endpoint_type(it.endpoint_configuration()),
+                api_key_source: it.api_key_source().map_or("HEADER", |s| s.as_str()).to_owned(),
+                security_policy: it.security_policy().map_or("TLS_1_0", |p| p.as_str()).to_owned(),
+                endpoint_access_mode: mode.map_or("NONE", |mode| mode.as_str()).to_owned(),
             },
             id: api.id,
         }))
@@ -346,6 +373,7 @@ impl Resource<Aws> for RestApi {
 
     async fn create(&self, cx: &Aws) -> Result<ApiId> {
         let id = self.make(cx).await?;
+        settled(cx, &id).await.context("it was made, but has no routes yet")?;
         self.put(cx, &id).await.context("it was made, but has no routes yet")?;
         Ok(ApiId(id))
     }

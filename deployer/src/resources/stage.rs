@@ -1,7 +1,9 @@
 //! The API's stage: which deployment of its routes is served, by which versions, and how fast. What
 //! serves changes here, all at once, and only after it was proven: the stage's state is the release.
 
-use super::deployments::{deployment, deployments, described};
+mod snapshot;
+
+use super::deployments::{deployments, described};
 use super::history::{self, Record, Served};
 use super::rest_api::busy_or_gone;
 use super::{ApiId, Aws, Canary, Observation, Proof, Version, api_id, outputs, owner, versions};
@@ -177,12 +179,6 @@ impl Stage {
         Ok(serving?.into_iter().flatten().collect())
     }
 
-    /// The deployment of these routes. A rollback has none made.
-    async fn snapshot(&self, cx: &Aws, api: &str) -> Result<String> {
-        let may_be_made = matches!(self.entry, Entry::Release { again: None, .. });
-        deployment(cx, api, &self.deployment, may_be_made).await
-    }
-
     async fn make(&self, cx: &Aws, api: &str) -> Result<StageName> {
         let all = self.candidates(&BTreeMap::new())?;
         // Its routes are tried by the smoke test: nobody has a key to them yet.
@@ -193,7 +189,13 @@ impl Stage {
             }
             Ok(deployment)
         };
-        let deployment = self.proven(cx, &all, begun).await?;
+        let deployment = match self.proven(cx, &all, begun).await {
+            Ok(deployment) => deployment,
+            Err(error) => {
+                self.discard(cx, api).await;
+                return Err(error);
+            }
+        };
         let variables: HashMap<String, String> = self.variables.clone().into_iter().collect();
         let request = || {
             let request = cx.apigateway.create_stage().rest_api_id(api).stage_name(&self.name);
@@ -298,6 +300,7 @@ impl Resource<Aws> for Stage {
         let served = stage.deployment_id().unwrap_or_default();
         let description = deployments.iter().find(|d| d.id == served).map(|d| &d.description);
         let hash = description.and_then(|description| described(description));
+        let deployment = self.held(cx, api.as_str(), (served, hash)).await?;
         let tags: Tags =
             stage.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         let throttle = |(method, settings): (&String, &MethodSetting)| {
@@ -315,7 +318,7 @@ impl Resource<Aws> for Stage {
             props: Self {
                 api: self.api.clone(),
                 name: self.name.clone(),
-                deployment: hash.map_or_else(|| format!("not ours ({served})"), ToOwned::to_owned),
+                deployment,
                 throttling: stage.method_settings().into_iter().flatten().map(throttle).collect(),
                 functions: functions?,
                 variables: variables.map(|(name, value)| (name.clone(), value.clone())).collect(),
@@ -348,20 +351,31 @@ impl Resource<Aws> for Stage {
                 false => candidates.clone(),
             };
             let begun = async {
+                // Before the snapshot, so that what it is of has been seen to be there.
+                if let Entry::Release { proof, again: None, .. } = &self.entry
+                    && new_routes
+                {
+                    proof.check_routes(cx, api, &calls).await?;
+                }
                 let deployment = match stage_moves {
                     true => self.snapshot(cx, api).await?,
                     false => String::new(),
                 };
                 if let Entry::Release { proof, again, .. } = &self.entry {
-                    if new_routes && again.is_none() {
-                        proof.check_routes(cx, api, &calls).await?;
-                    }
                     let moves = serves_otherwise || !candidates.is_empty();
                     history::begin(cx, self.draft(cx, proof, *again)?, moves).await?;
                 }
                 Ok(deployment)
             };
-            let deployment = self.proven(cx, &calls, begun).await?;
+            let deployment = match self.proven(cx, &calls, begun).await {
+                Ok(deployment) => deployment,
+                Err(error) => {
+                    if new_routes {
+                        self.discard(cx, api).await;
+                    }
+                    return Err(error);
+                }
+            };
             if let Entry::Release { proof, canary: Some(canary), .. } = &self.entry {
                 canary.bake(cx, proof, &is.functions, &candidates).await?;
             }

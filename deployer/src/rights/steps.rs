@@ -69,6 +69,7 @@ fn operations(kind: &str, action: Action) -> &'static [&'static str] {
         ("stage", Create) => &[
             "apigateway:CreateDeployment",
             "apigateway:CreateStage",
+            "apigateway:DeleteDeployment",
             "apigateway:UpdateStage",
             "lambda:InvokeFunction",
             "lambda:UpdateAlias",

@@ -24,6 +24,7 @@ mod doctor;
 mod drift;
 mod faults;
 mod foreign;
+mod gateway;
 mod interrupted;
 mod keys;
 mod life;

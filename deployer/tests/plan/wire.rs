@@ -336,8 +336,17 @@ impl Wire {
         }
         Some(match words {
             ["account"] => ok(&Value::Object(entries(&self.0["account"]))),
-            ["restapis"] => list("apis", &["resources", "deployments", "stages"]),
-            ["restapis", _] => ok(&json!({})),
+            // Items of the list lack what only GetRestApi tells for sure.
+            ["restapis"] => {
+                let of_its_own = ["resources", "deployments", "stages"];
+                list("apis", &[&of_its_own[..], &["securityPolicy", "endpointAccessMode"]].concat())
+            }
+            ["restapis", id] => {
+                let all = entries(&self.0["apis"]);
+                let api = all.get_key_value(*id)?;
+                ok(&object(api, &["resources", "deployments", "stages"]))
+            }
+            ["restapis", _, "deployments", id] => ok(&json!({ "id": id })),
             ["restapis", id, "resources"] => {
                 assert_eq!(query["embed"], "methods");
                 let resources = entries(&self.0["apis"][*id]["resources"]);

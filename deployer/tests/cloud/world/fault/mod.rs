@@ -3,6 +3,7 @@
 
 mod broken;
 mod denied;
+mod gateway;
 mod lambda;
 mod lists;
 mod names;
@@ -13,6 +14,7 @@ mod serial;
 
 pub use broken::{At, Break, EachOnce, ErrorIn200};
 pub use denied::{Conflict, TagConditionedDelete, TagsOfNoDashboard};
+pub use gateway::{SlowImport, SlowRoutes, Status};
 pub use lambda::{Busy, LostStatements, Propagation};
 pub use lists::StaleLists;
 pub use names::{Ghosts, Tomb, Young};
