@@ -20,8 +20,8 @@ Example:
   curl -H \"x-api-key: $(deployer key show)\" \"$(deployer outputs --json | jq -r .url)/health\"";
 
 const ROTATION: &str = "\
-Another key is made and shown at the API's door until it is known everywhere; only then do the SSM
-parameter and `key show` tell it. The old one works on for the grace time; the first deploy,
+Another key is made, and the API is called with it, each time by a new connection, until all calls of
+ten seconds are let in; only then do the SSM parameter and `key show` tell it. The old one works on for the grace time; the first deploy,
 rotation or `key list --prune` afterwards deletes it.
 
 Examples:

@@ -6,7 +6,7 @@
 //! 1. the new value is stored, in `api-key-next`: as AWS takes a value only once, no lost answer makes a
 //!    second key of it;
 //! 2. a key is made of it, and the usage plan admits it ([`Keys::make_next`]);
-//! 3. it is shown at the API's door, until that knows it everywhere;
+//! 3. the API is called with it by new connections, until all calls of ten seconds are let in;
 //! 4. the old key gets a tag that says until when it works, and so is no leftover to any deploy;
 //! 5. the new value is stored in `api-key`, and `api-key-next` deleted ([`Keys::switch`]).
 //!

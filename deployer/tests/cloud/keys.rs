@@ -4,12 +4,12 @@
 use crate::account::Account;
 use crate::faults::report::some;
 use crate::world::fault::{At, Break, Fault, Verdict};
-use crate::world::{KILLED, Request, World, refuse};
+use crate::world::{KILLED, Request, Response, World, refuse};
 use deployer::engine::Stop;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -134,6 +134,90 @@ async fn nobody_is_told_of_a_key_before_the_door_knows_it() {
     assert!(world.age() >= Duration::from_secs(120));
     assert_eq!(list(&account, &world).len(), 2);
     assert_ne!(shown(&account, &world), old);
+}
+
+/// A data plane of two nodes, of which one learns of a key half a minute later. A connection that is kept alive
+/// leads to the other one.
+#[derive(Default)]
+struct TwoNodes {
+    /// When each key was created, by its value.
+    born: BTreeMap<String, Duration>,
+    calls: usize,
+    /// Keys that were deleted while the other node knew nothing of the newest.
+    early: Arc<AtomicUsize>,
+}
+
+impl Fault for TwoNodes {
+    fn before(&mut self, request: &Request, now: Duration) -> Verdict {
+        let unknown = |born: &Duration| now < *born + Duration::from_secs(30);
+        if request.name == "apigateway:DeleteApiKey" && self.born.values().any(unknown) {
+            self.early.fetch_add(1, Ordering::SeqCst);
+        }
+        let Some(key) = request.header("x-api-key") else { return Verdict::Pass };
+        self.calls += 1;
+        let other_node =
+            request.header("connection") == Some("close") && self.calls.is_multiple_of(3);
+        if other_node && self.born.get(key).is_some_and(unknown) {
+            return Verdict::Answer(refuse("execute-api", 403, "ForbiddenException", "Forbidden"));
+        }
+        Verdict::Pass
+    }
+
+    fn after(&mut self, request: &Request, answer: &mut Response, now: Duration) -> Verdict {
+        if request.name == "apigateway:CreateApiKey" && answer.is_ok() {
+            self.born.insert(request.field("value").unwrap(), now);
+        }
+        Verdict::Pass
+    }
+}
+
+#[tokio::test]
+async fn old_key_goes_when_every_node_knows_the_new_one() {
+    let account = Account::deployed();
+    let nodes = TwoNodes::default();
+    let early = nodes.early.clone();
+    let world = World::of(&account).with(nodes);
+    let old = shown(&account, &world);
+    let ran = world.run(&account, "key rotate --yes --grace 0s").ends(0);
+    ran.says("waiting for API Gateway to know the new key everywhere");
+    assert_eq!(early.load(Ordering::SeqCst), 0);
+    assert_eq!((door(&account, &old).await, list(&account, &world).len()), (403, 1));
+}
+
+#[tokio::test]
+async fn request_that_closes_its_connection_has_a_new_one() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", server.local_addr().unwrap());
+    let seen = connections.clone();
+    std::thread::spawn(move || {
+        for client in server.incoming() {
+            seen.fetch_add(1, Ordering::SeqCst);
+            std::thread::spawn(move || answer_all(client.unwrap()));
+        }
+    });
+    let http = deployer::http::connector();
+    let call = async |headers: &[(&'static str, &str)]| {
+        assert_eq!(deployer::http::get(&http, &url, headers).await.map(|a| a.status), Ok(200));
+    };
+    call(&[]).await;
+    call(&[]).await;
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    for _ in 0..3 {
+        call(&[deployer::http::CLOSE]).await;
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 4);
+}
+
+/// Answers each request of a connection, and keeps it open.
+fn answer_all(mut client: std::net::TcpStream) {
+    use std::io::{BufRead, BufReader, Write};
+    let mut lines = BufReader::new(client.try_clone().unwrap()).lines();
+    while let Some(Ok(line)) = lines.next() {
+        if line.is_empty() {
+            client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        }
+    }
 }
 
 /// The writes of a rotation that ends the old key, in their order.
