@@ -17,7 +17,7 @@ MANAGED_POLICY, ROLE_POLICIES, TRUST_POLICY, ATTACHED = 6144, 10240, 2048, 10
 @around(iam, "_role_xml")
 def role_xml(render, name, boundary=True):
     """`boundary=False` is how the emulator marks the short form of a role, which ListRoles alone asks for."""
-    xml = render(name, boundary)
+    xml = render(name, boundary).replace("<Description></Description>", "")
     return xml if boundary else re.sub(r"<Tags>.*?</Tags>", "", xml, flags=re.DOTALL)
 
 
@@ -142,3 +142,12 @@ _place("PutRolePolicy", _put_role_policy)
 _place("AttachRolePolicy", _attach_role_policy)
 _place("CreateRole", _create_role)
 _place("UpdateAssumeRolePolicy", _update_assume_role_policy)
+
+
+def _get_role(request):
+    """When it was last used, which is empty for one that never was (RoleLastUsed, in IAM's API reference)."""
+    status, headers, body = iam._get_role(request)
+    return status, headers, body.replace(b"</Role></GetRoleResult>", b"<RoleLastUsed/></Role></GetRoleResult>")
+
+
+iam._IAM_HANDLERS["GetRole"] = _get_role

@@ -1,8 +1,10 @@
-"""Functions: what Lambda refuses and the emulator lets pass."""
+"""Functions: what Lambda refuses and the emulator lets pass, and what it returns of a function."""
 
+import hashlib
 import json
 
 from ministack.core.responses import error_response_json as refuse
+from ministack.core.responses import get_region
 from ministack.services import iam, lambda_svc
 from ministack.services import s3
 
@@ -95,3 +97,39 @@ def _other_code(name, data):
         return None
     message = f"CodeSHA256 ({stated}) is different from current CodeSHA256 in $LATEST ({current})."
     return refuse("InvalidParameterValueException", message, 400)
+
+
+@around(lambda_svc, "json_response")
+def json_response(respond, data, *rest, **options):
+    """What Lambda returns of a function, as localstack has recorded it from AWS.
+
+    In tests/aws/services/lambda_/test_lambda_api.snapshot.json: test_function_lifecycle and
+    test_notfound_and_invalid_routingconfigs.
+    """
+    if "Configuration" in data:
+        data = data | {"Configuration": _returned(data["Configuration"])}
+    elif "Versions" in data or "Functions" in data:
+        data = {key: [_returned(one) for one in value] if isinstance(value, list) else value for key, value in data.items()}
+    elif {"FunctionArn", "CodeSha256", "RevisionId"} <= data.keys():
+        data = _returned(data)
+    return respond(data, *rest, **options)
+
+
+def _returned(config):
+    """Reasons only of what isn't done, no member without a value, and always a log format and a runtime's version.
+
+    While it is updated, a function stays active.
+    """
+    returned = dict(config)
+    if returned["StateReasonCode"] == "Creating":
+        returned["LastUpdateStatus"] = ""
+    elif returned["StateReasonCode"] == "Updating":
+        reason = {"LastUpdateStatusReason": "The function is being created.", "LastUpdateStatusReasonCode": "Creating"}
+        returned |= {"State": "Active", "StateReason": "", "StateReasonCode": ""} | reason
+    if not returned["VpcConfig"].get("SubnetIds"):
+        returned["VpcConfig"] = ""
+    group = f"/aws/lambda/{config['FunctionName']}"
+    returned["LoggingConfig"] = {"LogFormat": "Text", "LogGroup": group} | config["LoggingConfig"]
+    runtime = f"arn:aws:lambda:{get_region()}::runtime:{hashlib.sha256(config['Runtime'].encode()).hexdigest()}"
+    returned["RuntimeVersionConfig"] = {"RuntimeVersionArn": runtime}
+    return {name: value for name, value in returned.items() if value not in ("", []) or name == "Description"}

@@ -32,6 +32,7 @@ mod limits;
 mod logs;
 mod operations;
 mod ownership;
+mod recorded;
 mod refusals;
 mod release;
 mod returns;
