@@ -44,6 +44,11 @@ impl Env {
         format!("{}-{function}-{}", self.name(), self.region)
     }
 
+    /// What takes the place of a function's role for a moment. As long as that one's name, which AWS limits.
+    pub fn stand_in_role(&self, function: &str) -> String {
+        format!("{}.{function}-{}", self.name(), self.region)
+    }
+
     /// As which API Gateway writes logs, for every stage and app of the account here.
     pub fn gateway_log_role(&self) -> String {
         format!("api-gateway-logs-{}", self.region)

@@ -217,6 +217,7 @@ fn function(
 
     let e = env.clone();
     let boundary = PERMISSIONS_BOUNDARY.map(|policy| e.iam_arn(&format!("policy/{policy}")));
+    let stand_in = Role::stand_in(env, short, boundary.clone());
     let role = graph.add(move |_| Role::for_function(&e, short, boundary.clone()));
 
     let (package, in_bucket) = (release.package(short), bucket.clone());
@@ -255,6 +256,7 @@ fn function(
         reserved_concurrency: endpoint.reserved.map(i32::from), // none, unless ENDPOINTS says so
         bucket: link.to(&bucket),
         artifact: link.to(&artifact),
+        stand_in: stand_in.clone(),
     });
     for alarm in alarms::of_function(env, short) {
         graph.add(move |_| alarm.clone());

@@ -41,6 +41,7 @@ def application(record):
         dashboards,
         deployments,
         front,
+        grants,
         iam,
         lambda_functions,
         log_events,

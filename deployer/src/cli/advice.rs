@@ -103,6 +103,12 @@ const ROWS: &[Row] = &[
         "have s3:GetObject allowed for them, then {again}",
     ),
     row(
+        |f| says(f, &["unable to decrypt the environment variables"]),
+        "the function's role was deleted and created again, and Lambda's grant on its key is the \
+         former's; or a policy denies the role kms:Decrypt",
+        "{again}, which publishes the function anew",
+    ),
+    row(
         |f| f.is("InvalidKeyId") || says(f, &["customer master key"]),
         "the API key is a SecureString, and its KMS key is gone, disabled, or closed to these \
          credentials",

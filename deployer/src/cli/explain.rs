@@ -11,7 +11,7 @@ use crate::http::WrongClock;
 use crate::lease::Held;
 use crate::rebuild::CannotTell;
 use crate::release::Unpackaged;
-use crate::resources::{Disproved, Withdrawn};
+use crate::resources::{CannotStart, Disproved, Withdrawn};
 use crate::retry::Unfinished;
 use anyhow::Error;
 use std::fmt;
@@ -205,6 +205,15 @@ pub fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (Str
     if has(|cause| cause.is::<Withdrawn>()) {
         let next = "mend it and deploy again; `logs` of the function tell what went wrong";
         return owned("the new versions fail where they are really used", next);
+    }
+    if has(|cause| cause.is::<CannotStart>()) {
+        let next = format!(
+            "check out the release's commit and run {}, which publishes it anew; or add --to with \
+             another release of {}",
+            common.command("deploy"),
+            common.command("releases")
+        );
+        return (String::new(), next);
     }
     if has(|cause| cause.is::<Foreign>()) {
         let next = "choose another --stage; or, if it may be managed here, give it these tags";

@@ -4,6 +4,7 @@ use super::run::connect;
 use super::screen::{BAD, BOLD, CHANGED, DIM, GOOD, paint, result};
 use super::{Common, Exit};
 use crate::resources::history::{self, Record, State};
+use crate::resources::{CannotStart, cannot_start};
 use anstyle::Style;
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ pub async fn run(common: &Common) -> Result<Exit> {
     let aws = connect(common).await?;
     let records = history::read(&aws).await?;
     let current = history::current(&records).map(|record| record.number);
+    let good: Vec<&Record> = records.iter().filter(|record| record.state.is_good()).collect();
+    let unusable = cannot_start(&aws, &good).await?;
     if common.json {
         let json = |record: &Record| {
             serde_json::json!({
@@ -33,6 +36,7 @@ pub async fn run(common: &Common) -> Result<Exit> {
                 "changed": record.changed,
                 "rollback_to": record.again,
                 "why": record.why,
+                "unusable": unusable.get(&record.number).map(CannotStart::reason),
                 "functions": record.functions.iter().map(|(name, served)| (name, &served.version))
                     .collect::<BTreeMap<_, _>>(),
             })
@@ -61,6 +65,9 @@ pub async fn run(common: &Common) -> Result<Exit> {
         }
         if let Some(why) = &record.why {
             result(format!("       {}", paint(BAD, shown(why))));
+        }
+        if let Some(reason) = unusable.get(&record.number) {
+            result(format!("       {}", paint(BAD, reason.reason())));
         }
     }
     Ok(Exit::Done)

@@ -14,7 +14,7 @@ use crate::aws::Aws;
 use crate::engine::{Plan, Silent, Stop, Survey};
 use crate::lease;
 use crate::resources::history::{self, Record, State};
-use crate::resources::{ApiId, Entry, Proof, api_id, is_ours_or_absent};
+use crate::resources::{ApiId, Entry, Proof, api_id, cannot_start, is_ours_or_absent};
 use crate::rights::Mode;
 use crate::stack::earlier;
 use anyhow::{Context, Result, bail};
@@ -147,6 +147,9 @@ async fn find(common: &Common, aws: &Aws, number: Option<u64>) -> Result<Found> 
         false => bail!("function {} is not ours any more", aws.env.function(function)),
     };
     try_join_all(to.functions.keys().map(check)).await?;
+    if let Some(reason) = cannot_start(aws, &[&to]).await?.remove(&to.number) {
+        bail!(reason);
+    }
     let (release, again) = (to.release(), Some(to.origin()));
     let proof = Proof { endpoints: to.endpoints.clone(), release: release.clone() };
     let entry = Entry::Release { proof, again, canary: None };

@@ -9,7 +9,7 @@ use super::{Common, Exit, explain, smoke_test};
 use crate::aws::Aws;
 use crate::engine::{Report, Silent, Stop, Stopped};
 use crate::resources::history::{self, Record, State};
-use crate::resources::{ApiId, Entry, Needless, deployments};
+use crate::resources::{ApiId, Entry, Needless, cannot_start, deployments};
 use crate::smoke::Verdict;
 use crate::stack::{RELEASES_KEPT, earlier};
 use anyhow::{Context, Result, bail};
@@ -202,6 +202,11 @@ pub async fn go_back(common: &Common, aws: &Aws, api: &ApiId, why: &str) -> Resu
         say(format!("release {} serves on: there is none before it to go back to", bad.number));
         return Ok(());
     };
+    if let Some(reason) = cannot_start(aws, &[before]).await?.get(&before.number) {
+        history::put(aws, &Record { why, ..bad.clone() }).await?;
+        say(format!("release {} serves on: {reason}", bad.number));
+        return Ok(());
+    }
     let began = Instant::now();
     let bad = Record { state: State::Returning, why, ..bad.clone() };
     history::put(aws, &bad).await?;

@@ -1,6 +1,6 @@
 //! How a function is configured: what a published version keeps for good.
 
-use super::{LogGroupName, RoleArn};
+use super::{LogGroupName, RoleArn, grant};
 use crate::engine::{Secret, Value};
 use anyhow::Result;
 use aws_sdk_lambda::types::{
@@ -41,8 +41,8 @@ impl Config {
         let logging = live.logging_config().and_then(LoggingConfig::log_group);
         let log_group = logging.map_or_else(|| format!("/aws/lambda/{name}"), ToOwned::to_owned);
         Self {
-            description: live.description().unwrap_or_default().to_owned(),
-            role: RoleArn(live.role().unwrap_or_default().to_owned()).into(),
+            description: grant::unmarked(live.description().unwrap_or_default()).0.to_owned(),
+            role: RoleArn::new(live.role().unwrap_or_default()).into(),
             log_group: LogGroupName(log_group).into(),
             runtime: live.runtime().map_or("", Runtime::as_str).to_owned(),
             handler: live.handler().unwrap_or_default().to_owned(),

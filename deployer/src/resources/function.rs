@@ -1,11 +1,14 @@
 //! A Lambda function and its published versions. Which of them serves is the stage's to say.
 
 use super::concurrency::reserve;
+use super::grant::{self, Identity};
 use super::history::{self, Served};
 use super::live_function::{Found, get, get_config};
 use super::owner;
 use super::versions::{number, served, versions};
-use super::{ArtifactKey, Aws, BucketName, Config, RoleArn, adopt, gone, is_ours, outputs};
+use super::{
+    ArtifactKey, Aws, BucketName, Config, Role, RoleArn, adopt, gone, is_ours, outputs, role,
+};
 use crate::aws::Failure;
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::ALIAS;
@@ -52,10 +55,10 @@ pub struct Function {
     pub bucket: Value<BucketName>,
     #[serde(skip)]
     pub artifact: Value<ArtifactKey>,
+    /// Takes the place of its role for a moment, where that must be set anew.
+    #[serde(skip)]
+    pub stand_in: Role,
 }
-
-/// Behind the ARN of a live function's role that has been deleted.
-const GONE: &str = ", which is gone";
 
 impl Function {
     /// Waits until nothing is in progress, whatever came of it: a new update mends a failed one.
@@ -63,6 +66,10 @@ impl Function {
         until(&format!("Lambda to prepare {}", self.name), PREPARATION, async || {
             // Made a moment ago, it may not be seen everywhere yet.
             let found = get_config(cx, &self.name, version).await?;
+            if found.as_ref().is_some_and(is_deleting) {
+                bail!(Unfinished(format!("{} is being deleted by something else", self.name)));
+            }
+            // Any other state, known or not, is one in which Lambda takes requests, or says why it doesn't.
             let busy = |config: &FunctionConfiguration| {
                 config.state() == Some(&State::Pending)
                     || config.last_update_status() == Some(&LastUpdateStatus::InProgress)
@@ -73,7 +80,7 @@ impl Function {
     }
 
     /// Waits until Lambda has carried out the last change, and fails if it couldn't.
-    async fn settled(&self, cx: &Aws, version: Option<&str>) -> Result<()> {
+    pub(super) async fn settled(&self, cx: &Aws, version: Option<&str>) -> Result<()> {
         let config = self.idle(cx, version).await?;
         if config.state() == Some(&State::Failed) {
             let (name, reason) = (&self.name, reason(&config));
@@ -138,51 +145,26 @@ impl Function {
         Ok(())
     }
 
-    async fn delete_whole(&self, cx: &Aws) -> Result<()> {
-        Self::delete(cx, &self.name).await?;
-        Self::gone(cx, &self.name).await
+    /// Whether callers are served by it, or can be again: its alias names a version that could be prepared, or it
+    /// has more than the one version that it was created with.
+    async fn serves(&self, cx: &Aws) -> Result<bool> {
+        let (live, versions) =
+            tokio::try_join!(get_config(cx, &self.name, Some(ALIAS)), versions(cx, &self.name))?;
+        let prepared = live.is_some_and(|live| live.state() != Some(&State::Failed));
+        Ok(prepared || versions.len() > 1)
     }
 
-    async fn role_exists(&self, cx: &Aws) -> Result<bool> {
+    /// The role that it is to have, if that exists.
+    async fn role(&self, cx: &Aws) -> Result<Option<Identity>> {
         match self.config.role.known() {
-            Some(arn) => super::role::exists(cx, arn).await,
-            None => Ok(true),
+            Some(arn) => role::identity(cx, arn.as_str()).await,
+            None => Ok(None),
         }
     }
+}
 
-    async fn update_config(&self, cx: &Aws) -> Result<()> {
-        let (config, logging) = (&self.config, self.config.logging()?);
-        let role = config.role.get()?.as_str();
-        let request = || {
-            let request = cx.lambda.update_function_configuration().function_name(&self.name);
-            request
-                .description(&config.description)
-                .role(role)
-                .runtime(Runtime::from(config.runtime.as_str()))
-                .handler(&config.handler)
-                .memory_size(config.memory_mb)
-                .timeout(config.timeout_seconds)
-                .environment(config.environment())
-                .tracing_config(config.tracing())
-                .logging_config(logging.clone())
-                .send()
-        };
-        cx.call("lambda:UpdateFunctionConfiguration", request).await?;
-        Ok(())
-    }
-
-    /// Gives the version that Lambda published of it.
-    async fn update_code(&self, cx: &Aws) -> Result<Option<String>> {
-        let (bucket, key) = (self.bucket.get()?.as_str(), self.artifact.get()?.as_str());
-        let request = || {
-            let request = cx.lambda.update_function_code().function_name(&self.name);
-            let request = request.s3_bucket(bucket).s3_key(key);
-            let request =
-                request.architectures(Architecture::from(self.config.architecture.as_str()));
-            request.publish(true).send()
-        };
-        Ok(cx.call("lambda:UpdateFunctionCode", request).await?.version)
-    }
+fn is_deleting(config: &FunctionConfiguration) -> bool {
+    config.state() == Some(&State::Deleting)
 }
 
 fn reason(config: &FunctionConfiguration) -> String {
@@ -201,21 +183,25 @@ impl Resource<Aws> for Function {
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, Version>>> {
         let name = &self.name;
-        let (latest, versions, served, role_exists) = tokio::join!(
-            get(cx, name),
-            versions(cx, name),
-            served(cx, name),
-            self.role_exists(cx),
-        );
-        let Some(found) = latest? else { return Ok(None) };
+        let (latest, versions, served, role) =
+            tokio::join!(get(cx, name), versions(cx, name), served(cx, name), self.role(cx),);
+        // One that is being deleted is gone; its name is waited for when it is created again.
+        let found = latest?.filter(|found| !is_deleting(&found.config));
+        let Some(found) = found else { return Ok(None) };
         let Found { config: latest, tags, reserved_concurrency } = found;
-        let (versions, served) = (versions?, served?);
+        let (versions, served, role) = (versions?, served?, role?);
+        let is_void = |config: &FunctionConfiguration| {
+            let wanted = self.config.role.known().map(RoleArn::as_str);
+            wanted.is_some() && config.role() == wanted && grant::is_void(config, role.as_ref())
+        };
         let known = &self.config.environment;
         let mut config = Config::of(&latest, name, known);
         let mut code = latest.code_sha256().unwrap_or_default().to_owned();
         let published = |config: &Config, code: &str| {
             let same = |version: &&FunctionConfiguration| {
-                Config::of(version, name, known) == *config && version.code_sha256() == Some(code)
+                Config::of(version, name, known) == *config
+                    && version.code_sha256() == Some(code)
+                    && !is_void(version)
             };
             versions.iter().filter(same).filter_map(number).max()
         };
@@ -227,8 +213,8 @@ impl Resource<Aws> for Function {
             (config, code) = (self.config.clone(), self.code.clone());
             version = Some(earlier);
         }
-        if self.config.role == config.role && !role_exists? {
-            config.role = config.role.map(|role| RoleArn(role.0 + GONE));
+        if is_void(&latest) {
+            config.role = config.role.map(|arn| grant::noted(&arn, role.is_some()));
         }
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
@@ -238,13 +224,14 @@ impl Resource<Aws> for Function {
                 name: name.clone(),
                 config,
                 code,
-                published: version.is_some(),
+                published: version.is_some() && latest.state() != Some(&State::Failed),
                 alias: served.map(|_| ALIAS.to_owned()),
                 settled: latest.state() == Some(&State::Active)
                     && latest.last_update_status() == Some(&LastUpdateStatus::Successful),
                 reserved_concurrency,
                 bucket: self.bucket.clone(),
                 artifact: self.artifact.clone(),
+                stand_in: self.stand_in.clone(),
             },
         }))
     }
@@ -252,6 +239,7 @@ impl Resource<Aws> for Function {
     async fn create(&self, cx: &Aws) -> Result<Version> {
         let (config, logging) = (&self.config, self.config.logging()?);
         let role = config.role.get()?.as_str();
+        let description = self.description()?;
         let code = FunctionCode::builder()
             .s3_bucket(self.bucket.get()?.as_str())
             .s3_key(self.artifact.get()?.as_str())
@@ -259,7 +247,7 @@ impl Resource<Aws> for Function {
         let request = || {
             let request = cx.lambda.create_function().function_name(&self.name).code(code.clone());
             request
-                .description(&config.description)
+                .description(&description)
                 .role(role)
                 .runtime(Runtime::from(config.runtime.as_str()))
                 .handler(&config.handler)
@@ -305,30 +293,35 @@ impl Resource<Aws> for Function {
         // The architecture travels with the code.
         let same_but_architecture =
             Config { architecture: self.config.architecture.clone(), ..is.config.clone() };
-        if is.config.role.known().is_some_and(|role| role.as_str().ends_with(GONE)) {
-            // A role of the same name is another role: Lambda's grant to decrypt the environment
-            // was the old one's, and every call would fail
-            // (hashicorp/terraform-provider-aws#6352).
-            self.delete_whole(cx).await?;
-            bail!(
-                "its role had been deleted, and no other can take its place; so the function was deleted too; deploy again to make it"
-            )
-        }
         let mut failed = false;
         if !is.settled {
             let now = self.idle(cx, None).await?;
             failed = now.last_update_status() == Some(&LastUpdateStatus::Failed);
             if now.state() == Some(&State::Failed) {
                 // No update mends this: "you must delete and recreate" (Lambda function states).
-                self.delete_whole(cx).await?;
-                bail!(
-                    "Lambda could not prepare it before, so it was deleted; deploy again to make it"
-                );
+                if self.serves(cx).await? {
+                    let (name, reason) = (&self.name, reason(&now));
+                    bail!(
+                        "Lambda could not prepare {name}: {reason}; it isn't deleted, because its \
+                         versions may serve; delete it by hand if they don't, then deploy again"
+                    );
+                }
+                Self::delete(cx, &self.name).await?;
+                Self::gone(cx, &self.name).await?;
+                bail!("Lambda could not prepare it, so it was deleted; deploy again to create it");
             }
+        }
+        let is_void = is.config.role.known().is_some_and(grant::is_noted);
+        let renews = is_void && !self.config.environment.is_empty();
+        if renews {
+            self.put_stand_in(cx).await?;
         }
         if failed || same_but_architecture != self.config {
             self.update_config(cx).await?;
             self.idle(cx, None).await?;
+        }
+        if renews {
+            Role::delete(cx, &self.stand_in.name).await?;
         }
         if is.code == self.code && !moves {
             return self.publish(cx).await;

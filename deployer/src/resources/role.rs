@@ -1,6 +1,7 @@
 //! The IAM role that a function runs as.
 
-use super::{Aws, adopt, gone, is_ours, outputs, owner};
+use super::grant::Identity;
+use super::{Aws, adopt, gone, is_ours, owner};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource};
 use crate::env::{Env, Tags};
@@ -13,7 +14,35 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-outputs! { RoleArn }
+/// A role's ARN. Equal are those of one ARN, though the role may have been deleted and created again meanwhile.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct RoleArn {
+    arn: String,
+    /// Its unique id, which a role that is created again doesn't have. None until IAM has returned it.
+    #[serde(skip)]
+    pub(super) id: Option<String>,
+}
+
+impl RoleArn {
+    pub(super) fn new(arn: impl Into<String>) -> Self {
+        Self { arn: arn.into(), id: None }
+    }
+
+    fn of_role(role: aws_sdk_iam::types::Role) -> Self {
+        Self { arn: role.arn, id: Some(role.role_id) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.arn
+    }
+}
+
+impl PartialEq for RoleArn {
+    fn eq(&self, other: &Self) -> bool {
+        self.arn == other.arn
+    }
+}
 
 /// A role with the policies that are written into it, and nothing else.
 #[derive(Clone, Debug, Serialize)]
@@ -75,6 +104,15 @@ impl Role {
         let request = || cx.iam.attach_role_policy().role_name(&self.name).policy_arn(arn).send();
         cx.call_new("iam:AttachRolePolicy", request).await?;
         Ok(())
+    }
+
+    /// A role without any rights that `$LATEST` of a function has for a moment, so that the one that is its own
+    /// is set anew. One that a run has left behind is deleted by the next, as every role of the stage that isn't
+    /// declared.
+    pub fn stand_in(env: &Env, function: &str, boundary: Option<String>) -> Self {
+        let policies = BTreeMap::new();
+        let role = Self::for_function(env, function, boundary);
+        Self { name: env.stand_in_role(function), policies, ..role }
     }
 
     async fn put_policy(&self, cx: &Aws, name: &str, policy: &Value) -> Result<()> {
@@ -171,13 +209,13 @@ pub(super) async fn get(cx: &Aws, name: &str) -> Result<Option<(aws_sdk_iam::typ
     Ok(Some((role, tags)))
 }
 
-/// Whether there is a role of this ARN.
+/// Which role bears this name, or is the last part of this ARN. None where there is none.
 ///
 /// # Errors
 /// When IAM can't be asked.
-pub async fn exists(cx: &Aws, arn: &RoleArn) -> Result<bool> {
-    let name = arn.0.rsplit('/').next().unwrap_or_default();
-    Ok(get(cx, name).await?.is_some())
+pub(super) async fn identity(cx: &Aws, role: &str) -> Result<Option<Identity>> {
+    let found = get(cx, role.rsplit('/').next().unwrap_or_default()).await?;
+    Ok(found.map(|(role, _)| Identity { id: role.role_id, created: role.create_date }))
 }
 
 impl Resource<Aws> for Role {
@@ -189,7 +227,7 @@ impl Resource<Aws> for Role {
     }
 
     fn foretell(&self, cx: &Aws) -> Option<RoleArn> {
-        Some(RoleArn(cx.env.iam_arn(&format!("role{}{}", self.path, self.name))))
+        Some(RoleArn::new(cx.env.iam_arn(&format!("role{}{}", self.path, self.name))))
     }
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, RoleArn>>> {
@@ -202,16 +240,16 @@ impl Resource<Aws> for Role {
         let (policies, attached) = (policies?, attached?);
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
-            output: RoleArn(role.arn),
             id: role.role_name.clone(),
             props: Self {
-                name: role.role_name,
-                path: role.path,
+                name: role.role_name.clone(),
+                path: role.path.clone(),
                 trust,
                 policies,
                 attached,
                 boundary,
             },
+            output: RoleArn::of_role(role),
         }))
     }
 
@@ -234,7 +272,7 @@ impl Resource<Aws> for Role {
         let attach = self.attached.iter().map(|arn| self.attach(cx, arn));
         let (put, attached) = tokio::join!(join_all(put), join_all(attach));
         put.into_iter().chain(attached).collect::<Result<()>>()?;
-        let arn = created.role.map(|role| RoleArn(role.arn));
+        let arn = created.role.map(RoleArn::of_role);
         arn.or_else(|| self.foretell(cx)).context("IAM told no ARN of the new role")
     }
 

@@ -47,7 +47,10 @@ fn operations(kind: &str, action: Action) -> &'static [&'static str] {
             "lambda:PublishVersion",
             "lambda:PutFunctionConcurrency",
         ],
+        // With a role to stand in for a moment, where its own was deleted.
         ("function", Update) => &[
+            "iam:CreateRole",
+            "iam:DeleteRole",
             "lambda:CreateAlias",
             "lambda:DeleteFunctionConcurrency",
             "lambda:PublishVersion",

@@ -19,11 +19,13 @@ mod world;
 
 mod answers;
 mod ci_role;
+mod deleted_role;
 mod destroy;
 mod doctor;
 mod drift;
 mod faults;
 mod foreign;
+mod function_states;
 mod gateway;
 mod interrupted;
 mod keys;

@@ -3,6 +3,7 @@
 
 use super::report::{Came, block_on, each, report};
 use crate::account::{Account, Ran};
+use crate::deleted_role::delete_role;
 use crate::drift::change_everything;
 use crate::load::assert_callers_are_served;
 use crate::world::fault::{At, Break, EachOnce};
@@ -50,6 +51,13 @@ static ROLLBACK: Journey = Journey {
     line: "rollback --yes --to 1 -vv",
     unbroken: LazyLock::new(|| ROLLBACK.go()),
 };
+/// A role that was deleted is made again, and its function published anew.
+static ROLE: Journey = Journey {
+    name: "role",
+    before: without_a_role,
+    line: "deploy --yes -vv",
+    unbroken: LazyLock::new(|| ROLE.go()),
+};
 static DESTROY: Journey = Journey {
     name: "destroy",
     before: deployed,
@@ -75,6 +83,12 @@ fn changed() -> Account {
     let account = deployed();
     account.packages.change_commit("0123456789a");
     account.packages.change_code("root");
+    account
+}
+
+fn without_a_role() -> Account {
+    let account = deployed();
+    block_on(async { delete_role(&account.aws().await, "health").await });
     account
 }
 
@@ -265,6 +279,13 @@ cases! {
     rollback_unavailable: ROLLBACK Unavailable;
     rollback_credentials_expired: ROLLBACK Expire;
     rollback_interrupted: ROLLBACK Interrupt;
+    role_killed_before_an_answer: ROLE KillSent;
+    role_killed_after_an_answer: ROLE KillAnswered;
+    role_cut_off_before_it_is_heard: ROLE CutBefore;
+    role_cut_off_before_an_answer: ROLE LoseAnswer;
+    role_unavailable: ROLE Unavailable;
+    role_credentials_expired: ROLE Expire;
+    role_interrupted: ROLE Interrupt;
     destroy_killed_before_an_answer: DESTROY KillSent;
     destroy_killed_after_an_answer: DESTROY KillAnswered;
     destroy_cut_off_before_it_is_heard: DESTROY CutBefore;
@@ -281,7 +302,8 @@ cases! {
 #[test]
 fn every_read_fails_once() {
     let ways = [Break::CutBefore, Break::LoseAnswer, Break::Unavailable];
-    for (at, journey) in [&DEPLOY, &UPDATE, &RELEASE, &ROLLBACK, &DESTROY].into_iter().enumerate() {
+    let journeys = [&DEPLOY, &UPDATE, &RELEASE, &ROLLBACK, &DESTROY, &ROLE];
+    for (at, journey) in journeys.into_iter().enumerate() {
         // A push takes them in turn.
         let these = if std::env::var("FAULTS").is_ok() { &ways[..] } else { &ways[at % 3..][..1] };
         these.iter().for_each(|way| journey.break_every_read(*way));
