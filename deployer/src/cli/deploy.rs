@@ -15,7 +15,9 @@ use crate::aws::Aws;
 use crate::engine::{Action, Plan, Report};
 use crate::lease;
 use crate::release::Release;
-use crate::resources::{Canary, LISTED, history, listed_ids, needed, upload_ahead};
+use crate::resources::{
+    Canary, LISTED, check_reservations, history, listed_ids, needed, upload_ahead,
+};
 use crate::retry::until;
 use crate::rights::Mode;
 use anyhow::{Context, Result, bail};
@@ -143,11 +145,15 @@ impl Deploy<'_> {
             say(show_plan::show(plan, common.verbose > 0));
             show_plan::time(plan).into_iter().for_each(say);
         }
-        let lacking = self.rights.check(common, self.aws, plan).await;
+        let possible = async {
+            check_reservations(self.aws, plan).await?;
+            self.rights.check(common, self.aws, plan).await
+        };
+        let possible = possible.await;
         if self.changed {
-            lacking?
+            possible?
         } else {
-            lacking.context(Preflight)?
+            possible.context(Preflight)?
         }
         let asked = Instant::now();
         if !self.leave.to(plan, self.aws.stop()).await? {

@@ -11,7 +11,7 @@ use crate::http::WrongClock;
 use crate::lease::Held;
 use crate::rebuild::CannotTell;
 use crate::release::Unpackaged;
-use crate::resources::{CannotStart, Disproved, Withdrawn};
+use crate::resources::{CannotStart, Disproved, TooMuchReserved, Withdrawn};
 use crate::retry::Unfinished;
 use anyhow::Error;
 use std::fmt;
@@ -205,6 +205,11 @@ pub fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (Str
     if has(|cause| cause.is::<Withdrawn>()) {
         let next = "mend it and deploy again; `logs` of the function tell what went wrong";
         return owned("the new versions fail where they are really used", next);
+    }
+    if has(|cause| cause.is::<TooMuchReserved>()) {
+        let next = "reserve fewer in ENDPOINTS of deployer/src/stack.rs, or none; or have the quota \
+                    of concurrent executions raised (Service Quotas, AWS Lambda)";
+        return owned("", next);
     }
     if has(|cause| cause.is::<CannotStart>()) {
         let next = format!(

@@ -3,7 +3,7 @@
 use super::screen::{BAD, BOLD, CHANGED, DIM, GOOD, count, paint};
 use crate::engine::{Action, Change, Plan, Step};
 use crate::quota::{self, Estimate};
-use crate::resources::{renewal, scarce_calls};
+use crate::resources::{renewal, scarce_calls, turns_off};
 use crate::widening::{Widening, widenings};
 use serde_json::Value;
 use std::fmt::Write;
@@ -36,6 +36,9 @@ pub fn show(plan: &Plan, unchanged: bool) -> String {
         changes(&mut text, step, &widenings);
         if let Some(renewal) = renewal(step) {
             let _ = writeln!(text, "    {renewal}");
+        }
+        if turns_off(step) {
+            let _ = writeln!(text, "    {} is turned off: no call of it is let in", step.title());
         }
     }
     text

@@ -52,6 +52,7 @@ pub use canary::{Canary, Withdrawn};
 pub use ci_policy::CiPolicy;
 pub use ci_role::{CiRole, OidcProvider};
 pub use cold_starts::{ColdStarts, cold_starts};
+pub use concurrency::{TooMuchReserved, check_reservations, turns_off};
 pub use config::Config;
 pub use dashboard::Dashboard;
 pub use function::{AliasArn, Function, Version};

@@ -2,10 +2,13 @@
 
 use crate::account::{Account, Ran};
 use crate::load::Door;
-use crate::world::World;
+use crate::world::fault::{Fault, Verdict};
+use crate::world::{Request, Response, World, is_write};
 use deployer::contract::Endpoint;
 use deployer::stack::ENDPOINTS;
+use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// More than the whole plan lets in at once, or within seconds.
 const FLOOD: usize = 300;
@@ -66,8 +69,10 @@ async fn what_is_reserved_for_a_function_is_its_own_until_it_is_given_back() {
     assert_eq!(reserved().await, Some(7));
 
     world.set_endpoints(TOO_MUCH);
-    let ran = world.run(&account, "deploy --yes").ends(3);
-    ran.says("UnreservedConcurrentExecution below").says("Lambda keeps 100 of the account's");
+    world.run(&account, "plan").ends(6).says("the plan reserves 894 concurrent executions more");
+    let ran = world.run(&account, "deploy --yes").ends(6).says("nothing was changed");
+    ran.says("of which 100 must stay unreserved").says("next: reserve fewer in ENDPOINTS");
+    assert!(!world.requests().iter().any(|name| is_write(name)), "{:?}", world.requests());
     assert_eq!(reserved().await, Some(7));
 
     world.set_endpoints(ENDPOINTS);
@@ -80,4 +85,39 @@ async fn what_is_reserved_for_a_function_is_its_own_until_it_is_given_back() {
     world.set_endpoints(RESERVED);
     world.run(&account, "deploy --yes").ends(0);
     assert_eq!(reserved().await, Some(7));
+}
+
+/// A new account has ten concurrent executions, and none of them can be reserved.
+struct NewAccount;
+
+impl Fault for NewAccount {
+    fn after(&mut self, request: &Request, answer: &mut Response, _: Duration) -> Verdict {
+        if request.name == "lambda:GetAccountSettings" {
+            let mut body = answer.json();
+            body["AccountLimit"]["ConcurrentExecutions"] = json!(10);
+            body["AccountLimit"]["UnreservedConcurrentExecutions"] = json!(10);
+            answer.set_json(&body);
+        }
+        Verdict::Pass
+    }
+}
+
+static OFF: &[Endpoint] = &[ENDPOINTS[0].reserved(0), ENDPOINTS[1], ENDPOINTS[2]];
+
+#[tokio::test]
+async fn plan_refuses_reservations_in_an_account_of_ten_concurrent_executions() {
+    let account = Account::deployed();
+    let world = World::of(&account).with(NewAccount);
+    world.set_endpoints(RESERVED);
+    let ran = world.run(&account, "plan").ends(6);
+    ran.says(
+        "the plan reserves 7 concurrent executions more, and 0 can be reserved: the account has 10 \
+         in this region, of which 10 must stay unreserved",
+    );
+    world.run(&account, "deploy --yes").ends(6).says("nothing was changed");
+
+    // Zero takes none from others.
+    world.set_endpoints(OFF);
+    let ran = world.run(&account, "plan").ends(0).says("reserved_concurrency  0");
+    ran.says("function ops-api-dev-root is turned off: no call of it is let in");
 }
