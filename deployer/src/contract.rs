@@ -27,8 +27,8 @@ pub struct Endpoint {
     pub content_type: Text,
     #[serde(deserialize_with = "kept")]
     pub body: Text,
-    /// How often one key may call it: a second, and at once. The usage plan's, and no release's. None: as
-    /// often as any route.
+    /// How often one key may call it: a second, and at once. The usage plan's, and no release's. None: only
+    /// the limits of the whole plan and of the stage apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<(u32, u32)>,
     /// So many calls of its function may run at once, reserved for it. The function's, and no release's. None:
@@ -139,7 +139,7 @@ impl Endpoint {
         Self { body, ..self }
     }
 
-    /// One key may call it so often a second, after a rest so often at once.
+    /// One key may call it so often a second, after a rest so often at once. At most 20 routes can have that.
     pub const fn limited(self, a_second: u32, at_once: u32) -> Self {
         Self { limit: Some((a_second, at_once)), ..self }
     }

@@ -12,6 +12,7 @@ use crate::env::{ALIAS, Env};
 use crate::release::Release;
 use crate::resources::history::Record;
 use crate::resources::*;
+use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 
 /// The first part of every name. A fork changes this one line.
@@ -20,11 +21,15 @@ pub const APP: &str = "ops-api";
 /// Every endpoint: its route, the function that answers it, and what it must answer. Smoke tests
 /// hold it to that; `$VERSION` and `$GIT_SHA` are those that were deployed, `$ANY` is anything.
 pub const ENDPOINTS: &[Endpoint] = &[
-    get("/", "root").answers(r#"{"message": "Hello, World!"}"#),
-    get("/health", "health").knows_release().of_type("application/health+json").answers(
-        r#"{"status": "pass", "version": "$VERSION", "releaseId": "$GIT_SHA", "checks": "$ANY"}"#,
-    ),
-    get("/metadata", "metadata").knows_release().answers(
+    get("/", "root").limited(25, 50).answers(r#"{"message": "Hello, World!"}"#),
+    get("/health", "health")
+        .knows_release()
+        .limited(25, 50)
+        .of_type("application/health+json")
+        .answers(
+            r#"{"status": "pass", "version": "$VERSION", "releaseId": "$GIT_SHA", "checks": "$ANY"}"#,
+        ),
+    get("/metadata", "metadata").knows_release().limited(25, 50).answers(
         r#"{"myapplication": [{"version": "$VERSION",
             "description": "pre-interview technical test", "lastcommitsha": "$GIT_SHA"}]}"#,
     ),
@@ -38,12 +43,13 @@ const MEMORY_MB: i32 = 256;
 const TIMEOUT_SECONDS: i32 = 5;
 /// For all callers together, of each route, a second and at once.
 const STAGE_LIMIT: Throttle = Throttle { rate: 100.0, burst: 200 };
-/// For one key, of each route that isn't `limited` otherwise: less than the key may in all, so that one
-/// route can't use up the rest.
-pub const ROUTE_LIMIT: Throttle = Throttle { rate: 25.0, burst: 50 };
-/// For one key, a second and at once; and how many a month.
+/// For one key, a second and at once, all routes together; and how many a month. A route that is `limited` to
+/// less can't use up the rest.
 pub const KEY_LIMIT: Throttle = Throttle { rate: 50.0, burst: 100 };
 const KEY_QUOTA: i32 = 1_000_000;
+/// Routes that may be `limited` (Amazon API Gateway quotas, "Method-level throttling settings for a stage in a
+/// usage plan"; AWS Support raises it).
+const MOST_LIMITED_ROUTES: usize = 20;
 
 /// The SNS topic that alarms tell, by its name, in the stage's account and region; `None`: nobody.
 const ALARM_TOPIC: Option<&str> = None;
@@ -157,7 +163,7 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
             period: "MONTH".to_owned(),
         },
         stages: vec![stage_of(link.to(&of_api), link.to(&of_stage))],
-        routes: endpoints.iter().map(share).collect(),
+        routes: endpoints.iter().filter_map(limit).collect(),
         keys: vec![link.to(&key)],
     });
 
@@ -269,10 +275,30 @@ fn route(env: &Env, endpoint: &Endpoint) -> (String, Route) {
     (endpoint.route(), Route::to_function(alias.into()))
 }
 
-/// What one key may call of it.
-fn share(endpoint: &Endpoint) -> (String, Throttle) {
-    let own = endpoint.limit.map(|(rate, burst)| Throttle::of(rate, burst));
-    (endpoint.route(), own.unwrap_or(ROUTE_LIMIT))
+/// What one key may call of it, if that is less than of all together.
+fn limit(endpoint: &Endpoint) -> Option<(String, Throttle)> {
+    let (rate, burst) = endpoint.limit?;
+    Some((endpoint.route(), Throttle::of(rate, burst)))
+}
+
+/// Finds what AWS would refuse of a table of endpoints only after it has made half of the stack.
+///
+/// # Errors
+/// More routes have a limit of their own than API Gateway takes.
+pub fn check_limits(endpoints: &[Endpoint]) -> Result<()> {
+    let limited: Vec<String> = endpoints.iter().filter_map(limit).map(|(route, _)| route).collect();
+    let excess = limited.len().saturating_sub(MOST_LIMITED_ROUTES);
+    if excess == 0 {
+        return Ok(());
+    }
+    bail!(
+        "{} routes in ENDPOINTS have a limit of their own, and API Gateway allows {MOST_LIMITED_ROUTES} in a stage \
+         (quota \"Method-level throttling settings for a stage in a usage plan\"); in deployer/src/stack.rs, remove \
+         .limited(…) from at least {excess} of these, to which KEY_LIMIT and STAGE_LIMIT then apply: {}; or have AWS \
+         Support raise the quota, and change MOST_LIMITED_ROUTES",
+        limited.len(),
+        limited.join(", ")
+    );
 }
 
 #[cfg(test)]

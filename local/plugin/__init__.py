@@ -54,10 +54,12 @@ def application(record):
         proxy_answers,
         rights,
         simulation,
+        stage_settings,
         stage_variables,
         test_invoke,
         throttling,
         tls,
+        usage_plans,
         versions,
         workers,
     )

@@ -15,7 +15,7 @@ use crate::lease;
 use crate::release::Release;
 use crate::resources::history::{self, State};
 use crate::resources::{Disproved, Withdrawn, api_id, fact, kinds, needed, served_code};
-use crate::stack::{APP, Stack, stack};
+use crate::stack::{self, APP, Stack, stack};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -59,9 +59,10 @@ fn trace(op: &str, took: Duration, failure: Option<&Failure>) {
     say(paint(DIM, format!("  {:>7}  {op}{}", time(took), answer.unwrap_or_default())));
 }
 
-/// The packages that the stack needs.
+/// The packages that the stack needs, if the stack is one that AWS takes.
 pub fn load_release(common: &Common) -> Result<Release> {
     check_shared_functions(common.endpoints()).context(Preflight)?;
+    stack::check_limits(common.endpoints()).context(Preflight)?;
     Release::load(&common.packages, common.functions()).context(Preflight)
 }
 

@@ -9,17 +9,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant; // stands still and jumps in tests
 
-/// When the key may be used again: at all, and for each route.
+/// When the key may be used again: at all, and for each route that has a limit of its own.
 pub struct Pace {
     key: Throttle,
-    route: Throttle,
     next: Mutex<BTreeMap<Option<String>, Instant>>,
 }
 
 impl Pace {
-    /// Within what a key may, in all and for a route that has no limit of its own.
-    pub fn within(key: Throttle, route: Throttle) -> Self {
-        Self { key, route, next: Mutex::default() }
+    /// Within what a key may in all.
+    pub fn within(key: Throttle) -> Self {
+        Self { key, next: Mutex::default() }
     }
 
     /// Takes a turn to call an endpoint, and says how long it is until then.
@@ -31,8 +30,8 @@ impl Pace {
             turn(next, Duration::from_secs_f64(2.0 / limit.rate.max(0.01)), burst)
         };
         let own = endpoint.limit.map(|(rate, burst)| Throttle::of(rate, burst));
-        let route = take(Some(endpoint.route()), own.as_ref().unwrap_or(&self.route));
-        route.max(take(None, &self.key))
+        let own = own.map(|limit| take(Some(endpoint.route()), &limit));
+        take(None, &self.key).max(own.unwrap_or_default())
     }
 }
 
@@ -47,8 +46,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn half_of_what_a_key_may_is_used_of_a_route_and_in_all() {
-        let pace = Pace::within(Throttle::of(4, 8), Throttle::of(1, 4));
-        let (one, other) = (get("/1", "f"), get("/2", "f"));
+        let pace = Pace::within(Throttle::of(4, 8));
+        let (one, other) = (get("/1", "f").limited(1, 4), get("/2", "f"));
         assert_eq!(waits(&one, &pace, 4), [0, 0, 2, 4]);
         // Of the key, four are used up.
         assert_eq!(waits(&other, &pace, 2), [0, 1]);
@@ -56,7 +55,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_route_has_its_own_limit_if_it_has_one() {
-        let pace = Pace::within(Throttle::of(100, 100), Throttle::of(100, 100));
+        let pace = Pace::within(Throttle::of(100, 100));
         assert_eq!(waits(&get("/", "f").limited(1, 1), &pace, 3), [0, 2, 4]);
     }
 }

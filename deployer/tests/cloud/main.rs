@@ -40,6 +40,7 @@ mod release;
 mod returns;
 mod rights;
 mod rollback;
+mod route_limits;
 mod saved_plan;
 mod scale;
 mod secrets;
