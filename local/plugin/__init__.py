@@ -34,6 +34,7 @@ def application(record):
         account,
         alarms,
         aliases,
+        answers,
         api_keys,
         buckets,
         cbor,

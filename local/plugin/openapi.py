@@ -39,7 +39,8 @@ def _without_methods(answer, query):
         return answer
     found = json.loads(body)
     for resource in found["item"]:
-        resource["resourceMethods"] = {verb: {} for verb in resource["resourceMethods"]}
+        if "resourceMethods" in resource:
+            resource["resourceMethods"] = {verb: {} for verb in resource["resourceMethods"]}
     return v1._v1_response(found)
 
 

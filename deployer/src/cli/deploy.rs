@@ -16,7 +16,7 @@ use crate::engine::{Action, Plan, Report};
 use crate::lease;
 use crate::release::Release;
 use crate::resources::{
-    Canary, LISTED, check_reservations, history, listed_ids, needed, upload_ahead,
+    Canary, LISTED, check_reservations, gone_stages, history, listed_ids, needed, upload_ahead,
 };
 use crate::retry::until;
 use crate::rights::Mode;
@@ -213,6 +213,7 @@ impl Deploy<'_> {
         if !common.quiet {
             let done = count(report.done.len(), "resource");
             say(paint(GOOD, format!("deployed: {done} in {}", time(self.started.elapsed()))));
+            gone_stages(aws).into_iter().for_each(say);
         }
         let kept = async {
             match api {

@@ -6,7 +6,7 @@ use super::screen::{result, say};
 use super::{Common, Exit, key, show_plan};
 use crate::engine::Plan;
 use crate::quota::{self, Estimate};
-use crate::resources::check_reservations;
+use crate::resources::{check_reservations, gone_stages};
 use crate::widening::widenings;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -44,6 +44,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         result(format!("{text}{gap}{}", show_plan::summary(&plan)));
         show_plan::time(&plan).into_iter().for_each(result);
         key::still_working(&aws).into_iter().for_each(result);
+        gone_stages(&aws).into_iter().for_each(result);
     }
     check_reservations(&aws, &plan).await.context(Preflight)?;
     if let Some(file) = &args.out {

@@ -7,7 +7,7 @@ use super::screen::{CHANGED, DIM, GOOD, count, paint, result, time};
 use super::{Common, Exit, key, pulse, show_plan};
 use crate::git::{self, Checkout, Place};
 use crate::resources::history::{self, Record};
-use crate::resources::retiring;
+use crate::resources::{gone_stages, retiring};
 use anyhow::Result;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -70,6 +70,7 @@ pub async fn run(common: &Common) -> Result<Exit> {
     }
     result(format!("url      {}", outputs.url));
     key::still_working(&aws).into_iter().for_each(result);
+    gone_stages(&aws).into_iter().for_each(result);
     pulse::print(common, &aws).await;
     if plan.is_empty() {
         result(format!("drift    {}", paint(GOOD, "none")));

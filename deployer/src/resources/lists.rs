@@ -4,7 +4,7 @@
 use super::api_key::Key;
 use super::deployments::Deployment;
 use super::rest_api::Api;
-use super::usage_plan::Plan;
+use super::usage_plan::{Bound, Plan};
 use crate::env::Tags;
 use anyhow::Result;
 use aws_sdk_cloudwatch::types::MetricAlarm;
@@ -32,7 +32,9 @@ pub(super) struct Seen {
     /// Of the stage's API, if that was looked for.
     pub deployments: Option<Vec<Deployment>>,
     /// The stages of each usage plan, by its id.
-    pub bound: BTreeMap<String, Vec<String>>,
+    pub bound: BTreeMap<String, Bound>,
+    /// Stages that don't exist and that a usage plan lists all the same, each after the plan's id.
+    pub gone: Vec<(String, String)>,
     /// The packages that this run has uploaded since.
     pub uploaded: BTreeSet<String>,
 }

@@ -28,6 +28,7 @@ mod lists;
 mod live_function;
 mod log_group;
 mod log_lines;
+mod method_names;
 mod metrics;
 mod observation;
 mod parameter;
@@ -75,7 +76,7 @@ pub use role::{Role, RoleArn};
 pub use simulation::{Asked, ask_rights};
 pub use stage::{Entry, Stage, StageName, Throttle, standing};
 pub use together::Together;
-pub use usage_plan::{Limits, UsagePlan, stage_of};
+pub use usage_plan::{Limits, UsagePlan, gone_stages, stage_of};
 
 use crate::aws::{Aws, Failure};
 use crate::engine::{Action, Foreign, Kind, Live, Owned, Owner, Resource, Step, Value};

@@ -56,18 +56,16 @@ impl Observation {
         all(self) == all(other)
     }
 
-    /// What makes a stage be watched so.
-    pub(super) fn patch(&self, env: &Env) -> Vec<PatchOperation> {
-        let replace = |path: &str, value: String| {
-            PatchOperation::builder().op(Op::Replace).path(path).value(value).build()
-        };
-        let mut patch = vec![replace("/tracingEnabled", self.traced.to_string())];
+    /// What makes a stage be watched so: values, by the path that UpdateStage has for each.
+    pub(super) fn settings(&self, env: &Env) -> Vec<(String, String)> {
+        let mut settings = vec![("/tracingEnabled".to_owned(), self.traced.to_string())];
         if let Some(group) = name(self) {
+            let log = |leaf: &str| format!("/accessLogSettings/{leaf}");
             // Without `:*` at its end: AWS refuses that here.
-            patch.push(replace("/accessLogSettings/destinationArn", env.log_group_arn(group)));
-            patch.push(replace("/accessLogSettings/format", self.access_log_format.clone()));
+            settings.push((log("destinationArn"), env.log_group_arn(group)));
+            settings.push((log("format"), self.access_log_format.clone()));
         }
-        patch
+        settings
     }
 }
 

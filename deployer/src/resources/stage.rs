@@ -1,6 +1,7 @@
 //! The API's stage: which deployment of its routes is served, by which versions, and how fast. What
 //! serves changes here, all at once, and only after it was proven: the stage's state is the release.
 
+mod settings;
 mod snapshot;
 
 use super::deployments::{deployments, described};
@@ -12,7 +13,7 @@ use crate::engine::{Live, Resource, Stopped, Value, turn};
 use crate::env::{ALIAS, ALIAS_VARIABLE, Tags};
 use crate::retry::{Made, make_or_adopt};
 use anyhow::{Result, bail};
-use aws_sdk_apigateway::types::{MethodSetting, Op, PatchOperation};
+use aws_sdk_apigateway::types::PatchOperation;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -32,7 +33,7 @@ pub struct Stage {
     pub deployment: String,
     /// The version that serves, by the function's short name.
     pub functions: BTreeMap<String, Value<Version>>,
-    /// By method, as method settings name it: [`EVERYTHING`], or `~1health/GET`.
+    /// [`EVERYTHING`], or by route: `GET /health`.
     pub throttling: BTreeMap<String, Throttle>,
     /// What the definition leaves open: the alias that is called.
     pub variables: BTreeMap<String, String>,
@@ -218,35 +219,35 @@ impl Stage {
         deployment: Option<&str>,
         live: &Self,
     ) -> Result<()> {
-        let variables = &live.variables;
-        let replace = |path: &str, value: String| {
-            PatchOperation::builder().op(Op::Replace).path(path).value(value).build()
-        };
-        let mut patch: Vec<_> =
-            deployment.map(|id| replace("/deploymentId", id.to_owned())).into_iter().collect();
-        patch.extend(self.observation.iter().flat_map(|wanted| wanted.patch(&cx.env)));
-        let remove = |path: String| PatchOperation::builder().op(Op::Remove).path(path).build();
-        for method in live.throttling.keys().filter(|method| !self.throttling.contains_key(*method))
-        {
-            // The whole key: AWS refuses to remove its parts (UpdateStage).
-            patch.push(remove(format!("/{method}")));
+        let wanted = self.settings(&cx.env, deployment);
+        let patch = settings::between(&wanted, &live.settings(&cx.env, None));
+        let Err(failure) = self.send(cx, api, &patch).await else { return Ok(()) };
+        // API Gateway removes a thing once: a repeat, after an answer was lost, is refused. What the stage is like
+        // now says whether that is so.
+        if !failure.is("BadRequestException") && !failure.is_missing() {
+            bail!(failure);
         }
-        for name in variables.keys().filter(|name| !self.variables.contains_key(*name)) {
-            patch.push(remove(format!("/variables/{name}")));
+        let get = || cx.apigateway.get_stage().rest_api_id(api).stage_name(&self.name).send();
+        let now = cx.call_last("apigateway:GetStage", false, get).await.or_missing()?;
+        let Some(now) = now else { bail!(failure) };
+        let is = self.with_settings_of(&now, &cx.env).settings(&cx.env, now.deployment_id());
+        let rest = settings::between(&wanted, &is);
+        if rest == patch {
+            bail!(failure);
         }
-        for (name, value) in self.variables.iter().filter(|(k, v)| variables.get(*k) != Some(v)) {
-            patch.push(replace(&format!("/variables/{name}"), value.clone()));
+        Ok(self.send(cx, api, &rest).await?)
+    }
+
+    /// In as many requests as it takes.
+    async fn send(&self, cx: &Aws, api: &str, patch: &[PatchOperation]) -> Result<(), Failure> {
+        for piece in patch.chunks(settings::PIECE) {
+            let request = || {
+                let request = cx.apigateway.update_stage().rest_api_id(api).stage_name(&self.name);
+                request.set_patch_operations(Some(piece.to_vec())).send()
+            };
+            // Not to be stopped: what serves must not be left half moved.
+            cx.call_last("apigateway:UpdateStage", true, request).await?;
         }
-        for (method, Throttle { rate, burst }) in &self.throttling {
-            patch.push(replace(&format!("/{method}/throttling/rateLimit"), rate.to_string()));
-            patch.push(replace(&format!("/{method}/throttling/burstLimit"), burst.to_string()));
-        }
-        let request = || {
-            let request = cx.apigateway.update_stage().rest_api_id(api).stage_name(&self.name);
-            request.set_patch_operations(Some(patch.clone())).send()
-        };
-        // Not to be stopped: what serves must not be left half moved.
-        cx.call_last("apigateway:UpdateStage", true, request).await?;
         Ok(())
     }
 }
@@ -303,12 +304,6 @@ impl Resource<Aws> for Stage {
         let deployment = self.held(cx, api.as_str(), (served, hash)).await?;
         let tags: Tags =
             stage.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-        let throttle = |(method, settings): (&String, &MethodSetting)| {
-            let (rate, burst) =
-                (settings.throttling_rate_limit(), settings.throttling_burst_limit());
-            (method.clone(), Throttle { rate, burst })
-        };
-        let variables = stage.variables().into_iter().flatten();
         let release = history::current(&records)
             .map(|record| standing(&record.version, &record.git_sha, record.state.word()));
         Ok(Some(Live {
@@ -316,15 +311,10 @@ impl Resource<Aws> for Stage {
             output: StageName(self.name.clone()),
             id: format!("{}/{}", api.as_str(), self.name),
             props: Self {
-                api: self.api.clone(),
-                name: self.name.clone(),
                 deployment,
-                throttling: stage.method_settings().into_iter().flatten().map(throttle).collect(),
                 functions: functions?,
-                variables: variables.map(|(name, value)| (name.clone(), value.clone())).collect(),
-                observation: self.observation.is_some().then(|| Observation::of(&stage, &cx.env)),
                 release: release.unwrap_or_default(),
-                entry: Entry::Return,
+                ..self.with_settings_of(&stage, &cx.env)
             },
         }))
     }
@@ -403,7 +393,7 @@ impl Resource<Aws> for Stage {
             return Ok(());
         }
         let api = self.api.get()?.as_str();
-        let new = Self { throttling: BTreeMap::new(), ..self.clone() };
+        let new = Self { throttling: BTreeMap::new(), observation: None, ..self.clone() };
         let all = self.candidates(&BTreeMap::new())?;
         let flipped = self.flip(cx, &all, self.configure(cx, api, None, &new)).await;
         busy_or_gone(cx, api, flipped).await

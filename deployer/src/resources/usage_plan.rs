@@ -1,6 +1,9 @@
 //! What a caller with a key may use: rate, burst and quota, on one stage.
 
+mod bound;
+
 use super::api_key::still_works;
+use super::method_names::in_usage_plan;
 use super::{
     ApiId, ApiKeyId, Aws, StageName, Throttle, gateway_gone, gone, is_ours, make_unlisted, outputs,
     owner,
@@ -9,7 +12,7 @@ use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::Tags;
 use crate::retry::make_once;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use aws_sdk_apigateway::types::{
     ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, ThrottleSettings,
 };
@@ -17,6 +20,10 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+pub(super) use bound::Bound;
+pub use bound::gone_stages;
+use bound::{bound_of, take_gone};
 
 outputs! { UsagePlanId }
 
@@ -29,7 +36,7 @@ pub struct UsagePlan {
     pub limits: Limits,
     /// `<api id>:<stage>`, as patches name them.
     pub stages: Vec<Value<String>>,
-    /// What one key may call of a route, by method and path: `GET /health`.
+    /// What one key may call of a route that has a limit of its own, by method and path: `GET /health`.
     pub routes: BTreeMap<String, Throttle>,
     /// Ids of API keys.
     pub keys: Vec<Value<ApiKeyId>>,
@@ -55,28 +62,6 @@ pub fn stage_of(api: Value<ApiId>, stage: Value<StageName>) -> Value<String> {
     }
 }
 
-/// `/health/GET`, as plans name a method of a path; `//GET` at the root.
-fn method_of(route: &str) -> String {
-    route
-        .split_once(' ')
-        .map_or_else(|| route.to_owned(), |(method, path)| format!("{path}/{method}"))
-}
-
-fn route_of(method: &str) -> String {
-    method
-        .rsplit_once('/')
-        .map_or_else(|| method.to_owned(), |(path, verb)| format!("{verb} {path}"))
-}
-
-/// The shares of routes, on each of a plan's stages.
-fn routes_of(stages: &[ApiStage]) -> BTreeMap<String, Throttle> {
-    let share = |(method, limit): (&String, &ThrottleSettings)| {
-        let (rate, burst) = (limit.rate_limit(), limit.burst_limit());
-        (route_of(method), Throttle { rate, burst })
-    };
-    stages.iter().filter_map(ApiStage::throttle).flatten().map(share).collect()
-}
-
 fn known<T: Clone + Ord>(values: &[Value<T>]) -> BTreeSet<T> {
     values.iter().filter_map(Value::known).cloned().collect()
 }
@@ -87,35 +72,32 @@ pub(super) struct Plan {
     id: String,
     name: String,
     limits: Limits,
-    stages: Vec<String>,
-    routes: BTreeMap<String, Throttle>,
+    bound: Bound,
     tags: Tags,
     keys: Vec<String>,
 }
 
+fn limits_of(throttle: Option<&ThrottleSettings>, quota: Option<&QuotaSettings>) -> Limits {
+    let period = quota.and_then(QuotaSettings::period);
+    Limits {
+        rate: throttle.map_or(0.0, ThrottleSettings::rate_limit),
+        burst: throttle.map_or(0, ThrottleSettings::burst_limit),
+        quota: quota.map_or(0, QuotaSettings::limit),
+        period: period.map_or("", |period| period.as_str()).to_owned(),
+    }
+}
+
 impl Plan {
     fn of(plan: &aws_sdk_apigateway::types::UsagePlan, tags: Tags, keys: Vec<String>) -> Self {
-        let period = plan.quota().and_then(|quota| quota.period());
         Self {
             id: plan.id().unwrap_or_default().to_owned(),
             name: plan.name().unwrap_or_default().to_owned(),
-            limits: Limits {
-                rate: plan.throttle().map_or(0.0, |throttle| throttle.rate_limit()),
-                burst: plan.throttle().map_or(0, |throttle| throttle.burst_limit()),
-                quota: plan.quota().map_or(0, |quota| quota.limit()),
-                period: period.map_or("", |period| period.as_str()).to_owned(),
-            },
-            stages: plan.api_stages().iter().map(bound_stage).collect(),
-            routes: routes_of(plan.api_stages()),
+            limits: limits_of(plan.throttle(), plan.quota()),
+            bound: bound_of(plan.api_stages()),
             tags,
             keys,
         }
     }
-}
-
-/// As patches name it.
-fn bound_stage(stage: &ApiStage) -> String {
-    format!("{}:{}", stage.api_id().unwrap_or("?"), stage.stage().unwrap_or("?"))
 }
 
 /// The plans whose name begins so, in an order that stays.
@@ -147,7 +129,7 @@ async fn read_list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
         if position.is_none() {
             plans.sort_by(|a, b| a.id.cmp(&b.id));
             cx.lists.seen().bound =
-                plans.iter().map(|plan| (plan.id.clone(), plan.stages.clone())).collect();
+                plans.iter().map(|plan| (plan.id.clone(), plan.bound.clone())).collect();
             return Ok(plans);
         }
     }
@@ -203,11 +185,20 @@ async fn attach(cx: &Aws, plan: &str, key: &str) -> Result<()> {
     }
 }
 
-/// The stages of a plan; none when it is gone.
-async fn bound_to(cx: &Aws, id: &str) -> Result<Vec<String>> {
+/// A plan as it is now; none when it is gone.
+async fn look(cx: &Aws, id: &str) -> Result<Option<(Limits, Bound)>> {
     let get = || cx.apigateway.get_usage_plan().usage_plan_id(id).send();
     let plan = cx.call("apigateway:GetUsagePlan", get).await.or_missing()?;
-    Ok(plan.iter().flat_map(|plan| plan.api_stages()).map(bound_stage).collect())
+    Ok(plan.map(|plan| (limits_of(plan.throttle(), plan.quota()), bound_of(plan.api_stages()))))
+}
+
+/// The stages that the plan is bound to, as they were read last.
+async fn bound(cx: &Aws, id: &str) -> Result<Bound> {
+    let seen = cx.lists.seen().bound.get(id).cloned();
+    match seen {
+        Some(bound) => Ok(bound),
+        None => Ok(look(cx, id).await?.map(|(_, bound)| bound).unwrap_or_default()),
+    }
 }
 
 /// The stage's plan admits one more key.
@@ -224,36 +215,52 @@ pub(super) async fn admit(cx: &Aws, key: &ApiKeyId) -> Result<()> {
 }
 
 impl UsagePlan {
-    /// Whether limits and stages are as wanted.
-    async fn is_applied(&self, cx: &Aws, id: &str) -> Result<bool> {
-        let plans = list(cx, &self.name).await?;
-        let plan = plans.into_iter().find(|plan| plan.id == id);
-        Ok(plan.is_some_and(|plan| {
-            let stages: BTreeSet<String> = plan.stages.into_iter().collect();
-            plan.limits == self.limits
-                && stages == known(&self.stages)
-                && plan.routes == self.routes
-        }))
-    }
-
-    fn shares(&self) -> HashMap<String, ThrottleSettings> {
-        let share = |(route, Throttle { rate, burst }): (&String, &Throttle)| {
+    fn limits_of_routes(&self) -> HashMap<String, ThrottleSettings> {
+        let limit = |(route, Throttle { rate, burst }): (&String, &Throttle)| {
             let limit = ThrottleSettings::builder().rate_limit(*rate).burst_limit(*burst).build();
-            (method_of(route), limit)
+            (in_usage_plan(route), limit)
         };
-        self.routes.iter().map(share).collect()
+        self.routes.iter().map(limit).collect()
     }
 
-    /// Gives a stage these shares and no others.
-    fn share_patch(&self, stage: &str) -> PatchOperation {
-        let share = |(route, Throttle { rate, burst }): (&String, &Throttle)| {
-            (method_of(route), json!({ "rateLimit": rate, "burstLimit": burst }))
+    /// What changes a plan with these limits and stages into this one.
+    fn patches(&self, limits: &Limits, bound: &Bound) -> Vec<PatchOperation> {
+        let mut patches = vec![];
+        if *limits != self.limits {
+            let Limits { rate, burst, quota, period } = &self.limits;
+            patches.push(patch(Op::Replace, "/throttle/rateLimit", rate.to_string()));
+            patches.push(patch(Op::Replace, "/throttle/burstLimit", burst.to_string()));
+            patches.push(patch(Op::Replace, "/quota/limit", quota.to_string()));
+            patches.push(patch(Op::Replace, "/quota/period", period));
+        }
+        let wanted = known(&self.stages);
+        for stage in &wanted {
+            let is = bound.get(stage);
+            if is.is_none() {
+                patches.push(patch(Op::Add, "/apiStages", stage));
+            }
+            if is.map_or(!self.routes.is_empty(), |is| *is != self.routes) {
+                patches.push(self.patch_of_routes(stage));
+            }
+        }
+        let unwanted = bound.keys().filter(|stage| !wanted.contains(*stage));
+        patches.extend(unwanted.map(|stage| patch(Op::Remove, "/apiStages", stage)));
+        patches
+    }
+
+    /// Gives routes of a stage these limits and no others.
+    fn patch_of_routes(&self, stage: &str) -> PatchOperation {
+        let path = format!("/apiStages/{stage}/throttle");
+        if self.routes.is_empty() {
+            return PatchOperation::builder().op(Op::Remove).path(path).build();
+        }
+        let limit = |(route, Throttle { rate, burst }): (&String, &Throttle)| {
+            (in_usage_plan(route), json!({ "rateLimit": rate, "burstLimit": burst }))
         };
         // As one value: parts of it would name paths, slashes and all, in a path (API Gateway, "Patch
         // operations").
-        let shares: serde_json::Map<String, _> = self.routes.iter().map(share).collect();
-        let path = format!("/apiStages/{stage}/throttle");
-        patch(Op::Replace, &path, serde_json::Value::from(shares).to_string())
+        let limits: serde_json::Map<String, _> = self.routes.iter().map(limit).collect();
+        patch(Op::Replace, &path, serde_json::Value::from(limits).to_string())
     }
 
     async fn make(&self, cx: &Aws) -> Result<String> {
@@ -264,7 +271,8 @@ impl UsagePlan {
         let stage = |stage: &String| {
             let (api, stage) = stage.split_once(':').unwrap_or((stage, ""));
             let stage = ApiStage::builder().api_id(api).stage(stage);
-            stage.set_throttle(Some(self.shares())).build()
+            let limits = Some(self.limits_of_routes()).filter(|limits| !limits.is_empty());
+            stage.set_throttle(limits).build()
         };
         let stages: Vec<ApiStage> = known(&self.stages).iter().map(stage).collect();
         let look = async || {
@@ -303,7 +311,12 @@ impl Resource<Aws> for UsagePlan {
         let found = plans
             .filter(|plan| plan.name == self.name)
             .min_by_key(|plan| !is_ours(&cx.env, &plan.tags));
-        let Some(plan) = found else { return Ok(None) };
+        let Some(mut plan) = found else { return Ok(None) };
+        let wanted = known(&self.stages);
+        // Else it is to be changed anyway, and the plan shows from what.
+        if wanted.iter().all(|stage| plan.bound.contains_key(stage)) && !wanted.is_empty() {
+            take_gone(cx, &plan.id, &mut plan.bound, &wanted).await?;
+        }
         let declared = |id: &String| {
             self.keys.iter().filter_map(Value::known).any(|declared| declared.0 == *id)
         };
@@ -321,8 +334,8 @@ impl Resource<Aws> for UsagePlan {
             props: Self {
                 name: plan.name,
                 limits: plan.limits,
-                stages: plan.stages.into_iter().map(Value::from).collect(),
-                routes: plan.routes,
+                stages: plan.bound.keys().cloned().map(Value::from).collect(),
+                routes: plan.bound.into_values().flatten().collect(),
                 keys: attached.into_iter().map(|id| ApiKeyId(id).into()).collect(),
             },
             id: plan.id,
@@ -339,29 +352,17 @@ impl Resource<Aws> for UsagePlan {
 
     async fn update(&self, cx: &Aws, live: &Live<Self, UsagePlanId>) -> Result<UsagePlanId> {
         let (is, id) = (&live.props, &live.id);
-        let mut patches = vec![];
-        if is.limits != self.limits {
-            let Limits { rate, burst, quota, period } = &self.limits;
-            patches.push(patch(Op::Replace, "/throttle/rateLimit", rate.to_string()));
-            patches.push(patch(Op::Replace, "/throttle/burstLimit", burst.to_string()));
-            patches.push(patch(Op::Replace, "/quota/limit", quota.to_string()));
-            patches.push(patch(Op::Replace, "/quota/period", period));
-        }
-        let (are, wanted) = (known(&is.stages), known(&self.stages));
-        patches.extend(wanted.difference(&are).map(|stage| patch(Op::Add, "/apiStages", stage)));
-        let unshared =
-            wanted.iter().filter(|stage| is.routes != self.routes || !are.contains(*stage));
-        patches.extend(unshared.map(|stage| self.share_patch(stage)));
-        let stays = patches.clone();
-        patches.extend(are.difference(&wanted).map(|stage| patch(Op::Remove, "/apiStages", stage)));
-        match apply(cx, id, patches).await {
-            // A stage that is gone can't be removed, and is none.
-            Err(error) if error.downcast_ref().is_some_and(Failure::is_missing) => {
-                apply(cx, id, stays).await?;
+        let patches = self.patches(&is.limits, &bound(cx, id).await?);
+        if let Err(error) = apply(cx, id, patches.clone()).await {
+            // All or nothing was done. All, when an answer was lost: a stage can't be added or removed twice.
+            // Nothing, when a stage is gone that was to be removed.
+            let Ok(Some((limits, mut bound))) = look(cx, id).await else { return Err(error) };
+            take_gone(cx, id, &mut bound, &known(&self.stages)).await?;
+            let rest = self.patches(&limits, &bound);
+            if rest == patches {
+                return Err(error);
             }
-            // An answer was lost, and a stage can't be added or removed twice.
-            Err(_) if self.is_applied(cx, id).await? => {}
-            result => result?,
+            apply(cx, id, rest).await?;
         }
 
         let ids = |keys: &[Value<ApiKeyId>]| -> BTreeSet<String> {
@@ -381,40 +382,32 @@ impl Resource<Aws> for UsagePlan {
 
     /// A plan that is bound to a stage can't be deleted; one whose stage is gone can't be unbound.
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
-        let seen = cx.lists.seen().bound.get(id).cloned();
-        let bound = match seen {
-            Some(bound) => bound,
-            None => bound_to(cx, id).await?,
+        let unbind = |bound: Bound| {
+            bound.into_keys().map(|stage| patch(Op::Remove, "/apiStages", stage)).collect()
         };
-        let unbind = bound.into_iter().map(|stage| patch(Op::Remove, "/apiStages", stage));
-        match apply(cx, id, unbind.collect()).await {
-            Err(error) if !error.downcast_ref().is_some_and(Failure::is_missing) => {
-                return Err(error);
+        let mut gone = vec![];
+        match apply(cx, id, unbind(bound(cx, id).await?)).await {
+            Err(error) if error.downcast_ref().is_some_and(Failure::is_missing) => {
+                let Some((_, mut bound)) = look(cx, id).await? else { return Ok(()) };
+                gone = take_gone(cx, id, &mut bound, &BTreeSet::new()).await?;
+                apply(cx, id, unbind(bound)).await?;
             }
-            _ => {}
+            result => result?,
         }
         let request = || cx.apigateway.delete_usage_plan().usage_plan_id(id).send();
         let deleted = cx.call("apigateway:DeleteUsagePlan", request).await;
-        gateway_gone(cx, &format!("/usageplans/{id}"), deleted).await
+        let deleted = gateway_gone(cx, &format!("/usageplans/{id}"), deleted).await;
+        if gone.is_empty() {
+            return deleted;
+        }
+        deleted.with_context(|| {
+            format!("it lists {}, which no longer exists and can't be unbound", gone.join(", "))
+        })
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
         let plans = list(cx, &cx.env.name()).await?.into_iter();
         let ours = plans.filter(|plan| is_ours(&cx.env, &plan.tags));
         Ok(ours.map(|plan| Owned { name: plan.name, id: plan.id }).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_route_is_found_again_by_the_name_that_plans_have_for_it() {
-        for (route, method) in
-            [("GET /", "//GET"), ("GET /health", "/health/GET"), ("PUT /a/{b}", "/a/{b}/PUT")]
-        {
-            assert_eq!((method_of(route).as_str(), route_of(method).as_str()), (method, route));
-        }
     }
 }

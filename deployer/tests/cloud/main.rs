@@ -45,5 +45,6 @@ mod saved_plan;
 mod scale;
 mod secrets;
 mod smoke;
+mod stages;
 mod verify;
 mod widening;
