@@ -47,7 +47,7 @@ pub struct Args {
     /// Policy beyond which no other gives the role rights; without, one that is set stays
     #[arg(long, value_name = "ARN", value_parser = policy_arn)]
     permissions_boundary: Option<String>,
-    /// Delete the role
+    /// Delete the role and its policies
     #[arg(long, conflicts_with_all = ["repo", "branch", "environment", "permissions_boundary"])]
     destroy: bool,
 }

@@ -116,7 +116,7 @@ fn is_refused(error: &Error) -> bool {
 
 fn have_allowed(common: &Common) -> String {
     let policy = common.command("policy");
-    format!("have them allowed ({policy} prints a policy that is enough), then run it again")
+    format!("have them allowed ({policy} prints policies that are enough), then run it again")
 }
 
 fn one(error: &Error, common: &Common) {

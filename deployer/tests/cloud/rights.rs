@@ -182,7 +182,7 @@ async fn all_missing_rights_are_said_at_once_before_anything_is_changed() {
         .says("apigateway:POST on arn:aws:apigateway:ap-southeast-2::/apikeys and 2 more")
         .says("cloudwatch:PutMetricAlarm on ")
         .says("s3:PutObject on ")
-        .says("cargo xtask policy prints a policy that is enough");
+        .says("cargo xtask policy prints policies that are enough");
     wire.assert_no_writes();
 
     // Also where reading fails already.

@@ -94,6 +94,8 @@ fn limit(op: &str) -> String {
         ("apigateway:CreateApiKey", "API keys in this region"),
         ("apigateway:CreateUsagePlan", "usage plans in this region"),
         ("apigateway:CreateUsagePlanKey", "keys in one usage plan"),
+        ("iam:AttachRolePolicy", "managed policies on one role"),
+        ("iam:CreatePolicy", "managed policies in this account"),
         ("iam:CreateRole", "roles in this account"),
         ("iam:PutRolePolicy", "inline policies in one role"),
         ("logs:CreateLogGroup", "log groups in this region"),

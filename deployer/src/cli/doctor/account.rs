@@ -13,7 +13,7 @@ use crate::resources::{Asked, ask_rights};
 use crate::rights::{Mode, questions};
 use crate::stack::APP;
 use anyhow::{Error, Result, anyhow};
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt, join_all};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Credentials that end sooner may end during a deploy.
@@ -34,7 +34,7 @@ pub async fn look(common: &Common, access: &Access) -> Vec<Line> {
     let credentials = credentials(&aws, expiry.ok().flatten(), common);
     let mut lines = vec![("credentials", credentials), ("stage", stage(&aws, common))];
     let looks = [
-        within("rights", rights(&aws, common)),
+        async { ("rights", rights(&aws, common).await) }.boxed(),
         within("lambda", async { told(lambda_room(&aws).await.map(lambda), common) }),
         within("apis", async { room(api_room(&aws).await.map(Some), 1, common) }),
         within("api keys", async { room(key_room(&aws).await.map(Some), 2, common) }),
@@ -102,11 +102,13 @@ fn stage(aws: &Aws, common: &Common) -> Finding {
     }
 }
 
-/// Whether the credentials may do what a deploy does.
+/// Whether the credentials may do what a deploy does. That IAM doesn't answer is no failure: a deploy doesn't need it.
 async fn rights(aws: &Aws, common: &Common) -> Finding {
     let policy = common.command("policy");
     let questions = questions(&aws.env, common.functions(), Mode::Deploy);
-    match ask_rights(aws, &questions).await {
+    let late = |_| Asked::Untold(format!("no answer in {} s", PATIENCE.as_secs()));
+    let asked = tokio::time::timeout(PATIENCE, ask_rights(aws, &questions)).await;
+    match asked.unwrap_or_else(late) {
         Asked::Unasked => Finding::ok("nothing is denied to the account's root"),
         Asked::Untold(why) => {
             Finding::skipped(format!("could not ask: {why}; {policy} prints what is needed"))

@@ -9,7 +9,7 @@ use crate::world::fault::{
     Propagation, Serial, StaleLists, TagConditionedDelete, TagsOfNoDashboard, Tomb, Verdict,
     XmlPagesOfOne, Young,
 };
-use crate::world::{KILLED, Request, World, is_write};
+use crate::world::{KILLED, Request, Response, World, is_write};
 use deployer::engine::Stop;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -126,6 +126,42 @@ fn repeated_delete_denied_by_its_tag_condition_counts_as_done() {
     assert_eq!(denied, 3);
     assert_eq!(block_on(account.inventory()), Vec::<String>::new());
     report_all("a repeated tag-conditioned DELETE is denied", denied);
+}
+
+/// The credentials are a user's, whom IAM can be asked about.
+struct AsUser;
+
+impl Fault for AsUser {
+    fn after(&mut self, request: &Request, answer: &mut Response, _: Duration) -> Verdict {
+        if request.name == "sts:GetCallerIdentity" {
+            let text = String::from_utf8(answer.body.clone()).unwrap();
+            answer.body = text.replace(":root<", ":user/me<").into_bytes();
+        }
+        Verdict::Pass
+    }
+}
+
+/// Asking IAM beforehand is a courtesy.
+#[test]
+fn simulation_that_fails_does_not_hold_up_the_run() {
+    let account = Account::new();
+    let world = World::of(&account).with(AsUser).with(Always {
+        ops: "iam:SimulatePrincipalPolicy",
+        status: 503,
+        code: "ServiceUnavailable",
+        message: "Service is unavailable. Please try again later.",
+        after: 0,
+    });
+    let untold = "rights were not looked at beforehand: IAM didn't answer";
+    world.run(&account, "deploy --yes").ends(0).says(untold);
+    assert!(world.age() < seconds(10), "{:?}", world.age());
+    let tries = world.requests().into_iter().filter(|name| name == "iam:SimulatePrincipalPolicy");
+    assert_eq!(tries.count(), 2);
+    let doctor = world.run(&account, "doctor --json").json();
+    let checks = doctor["checks"].as_array().unwrap();
+    let rights = checks.iter().find(|check| check["check"] == "rights").unwrap();
+    assert_eq!(rights["level"], "skipped");
+    assert!(rights["found"].as_str().unwrap().starts_with("could not ask: "), "{rights}");
 }
 
 #[test]
