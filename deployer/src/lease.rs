@@ -178,17 +178,21 @@ pub async fn keep<T, L>(
     last: impl Future<Output = L>,
 ) -> (T, L) {
     let Some(lease) = aws.lease.get() else { return (work.await, last.await) };
-    let renewing = every(BEAT, || lease.renew(aws));
-    tokio::pin!(work, renewing);
-    let result = tokio::select! {
-        result = &mut work => {
-            if lease.losing.load(Ordering::Relaxed) {
-                renewing.await;
+    tokio::pin!(work);
+    let result = {
+        let renewing = every(BEAT, || lease.renew(aws));
+        tokio::pin!(renewing);
+        tokio::select! {
+            result = &mut work => {
+                if lease.losing.load(Ordering::Relaxed) {
+                    renewing.await;
+                }
+                result
             }
-            result
+            () = &mut renewing => work.await,
         }
-        () = &mut renewing => work.await,
     };
+    // By now a renewal that was under way is dropped, and with it its lock, which `free` takes.
     let ((), last) = tokio::join!(lease.free(aws), last);
     (result, last)
 }
