@@ -195,7 +195,7 @@ pub async fn get(
 }
 
 /// The innermost cause: "connection refused" rather than "dispatch failure".
-fn root(error: &dyn Error) -> String {
+pub fn root(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

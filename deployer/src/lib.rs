@@ -62,6 +62,7 @@ pub mod machine;
 mod object;
 pub mod quota;
 pub mod rebuild;
+pub mod record;
 pub mod release;
 pub mod resources;
 pub mod retry;

@@ -441,3 +441,25 @@ fn policies_are_written_to_files_as_they_are_printed() {
         assert_eq!(document, printed[name]);
     }
 }
+
+#[test]
+fn recording_is_never_written_over_what_is_there() {
+    let shell = Shell::new(&[]);
+    let home = shell.home.path();
+    fs::write(home.join("mine.jsonl"), "mine").unwrap();
+    std::os::unix::fs::symlink("elsewhere", home.join("link.jsonl")).unwrap();
+    for file in ["mine.jsonl", "link.jsonl", "no/such/directory.jsonl"] {
+        let output = shell.output(&format!("graph --record {file}"));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(6), 0), "{said}");
+        assert!(said.contains(&format!("error: creating the recording {file}: ")), "{said}");
+        assert!(said.contains("next: choose a FILE"), "{said}");
+    }
+    assert_eq!(fs::read_to_string(home.join("mine.jsonl")).unwrap(), "mine");
+    assert!(!home.join("elsewhere").exists());
+    let output = shell.output("graph --record new.jsonl");
+    assert_eq!(output.status.code(), Some(0));
+    let header: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(home.join("new.jsonl")).unwrap()).unwrap();
+    assert_eq!((&header["format_version"], &header["verb"]), (&json!(1), &json!("graph")));
+}

@@ -54,7 +54,7 @@ pub const VERBS: [Verb; 20] = [
 ];
 
 /// The deployer's flags that may stand before its verb and have a value.
-const VALUED: [&str; 5] = ["--stage", "--region", "--profile", "--packages", "--color"];
+const VALUED: [&str; 6] = ["--stage", "--region", "--profile", "--packages", "--color", "--record"];
 
 /// The verb, if `arguments` are for the deployer: they start with its verb, or with flags of its own before one.
 pub fn verb_of(arguments: &[OsString]) -> Option<&'static Verb> {

@@ -302,7 +302,8 @@ const ROWS: &[Row] = &[
     row(
         |_| true,
         "unknown here; AWS's own words are all there is",
-        "{again} -vv, which shows every call; AWS's support finds it by the request's id",
+        "{again} -vv --record aws.jsonl, which shows every call and writes a file for a bug report; AWS's support \
+         finds it by the request's id",
     ),
 ];
 

@@ -10,6 +10,7 @@ use crate::engine::{Failures, Foreign, Interrupted, Stopped};
 use crate::http::WrongClock;
 use crate::lease::Held;
 use crate::rebuild::CannotTell;
+use crate::record::NoRecording;
 use crate::release::Unpackaged;
 use crate::resources::{CannotStart, Disproved, TooMuchReserved, Withdrawn};
 use crate::retry::Unfinished;
@@ -169,6 +170,9 @@ pub fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (Str
     if error.is::<Lacking>() && !is_refused(error) {
         let next = format!("{}; or add --no-rights-check, if IAM is wrong", have_allowed(common));
         return (String::new(), next);
+    }
+    if error.is::<NoRecording>() {
+        return owned("", "choose a FILE that isn't there yet, in a directory that you may write");
     }
     if error.is::<NotDeployed>() {
         return owned("", &common.command("deploy"));

@@ -34,7 +34,10 @@ pub use screen::{Said, overheard};
 
 use crate::aws::Access;
 use crate::contract::Endpoint;
+use crate::http::connector;
+use crate::record::Recorder;
 use crate::stack::ENDPOINTS;
+use anyhow::{Context, Result};
 use clap::builder::RangedU64ValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
@@ -61,6 +64,10 @@ pub enum Exit {
 }
 
 const EXIT_CODES: &str = "\
+For a bug report:
+  deployer --record deploy.jsonl deploy
+                  each request and answer; secrets, names, addresses and account ids are replaced
+
 Exit codes:
   0 done · 1 failed · 2 differences (only with --detailed-exitcode) · 3 partly done, run again
   4 another run has the stage · 5 smoke test or proof failed · 6 preflight failed, nothing changed
@@ -117,6 +124,9 @@ pub struct Common {
     /// Colours; auto means on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub color: Color,
+    /// Write each request and its answer to a new file, for a bug report; without secrets and names
+    #[arg(long, global = true, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// What was typed, so that it can be told to be typed again.
     #[arg(skip)]
     pub verb: &'static str,
@@ -283,8 +293,15 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
     };
     cli.common.access = access;
     cli.common.verb = cli.verb.name();
+    screen::choose_colors(cli.common.color);
+    let recorder = match record(&mut cli.common) {
+        Ok(recorder) => recorder,
+        Err(error) => {
+            explain::print(&error, &cli.common);
+            return explain::exit(&error, &cli.common);
+        }
+    };
     let common = &cli.common;
-    screen::choose_colors(common.color);
     let result = match &cli.verb {
         Verb::Plan(args) => plan::run(common, args).await,
         Verb::Deploy(args) => deploy::run(common, args).await,
@@ -311,8 +328,26 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
             Ok(Exit::Done)
         }
     };
-    result.unwrap_or_else(|error| {
+    let exit = result.unwrap_or_else(|error| {
         explain::print(&error, common);
         explain::exit(&error, common)
-    })
+    });
+    if let (Some(recorder), Some(file)) = (recorder, &common.record) {
+        screen::say(match recorder.finish() {
+            Ok(1) => format!("1 request is recorded in {}", file.display()),
+            Ok(requests) => format!("{requests} requests are recorded in {}", file.display()),
+            Err(error) => format!("warning: {} is not complete: {error}", file.display()),
+        });
+    }
+    exit
+}
+
+/// From now on every request is recorded, if that is asked for.
+fn record(common: &mut Common) -> Result<Option<Recorder>> {
+    let Some(file) = &common.record else { return Ok(None) };
+    let clock = common.access.clock.clone().unwrap_or_default();
+    let recorder = Recorder::create(file, common.verb, clock).context(explain::Preflight)?;
+    let http = common.access.http.take().unwrap_or_else(connector);
+    common.access.http = Some(recorder.record(http));
+    Ok(Some(recorder))
 }

@@ -14,6 +14,7 @@ mod load;
 mod local;
 mod packages;
 mod proof;
+mod replay;
 mod wire;
 mod world;
 
@@ -35,6 +36,7 @@ mod logs;
 mod operations;
 mod ownership;
 mod recorded;
+mod recording;
 mod refusals;
 mod release;
 mod returns;
