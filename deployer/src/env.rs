@@ -44,9 +44,10 @@ impl Env {
         format!("{}-{function}-{}", self.name(), self.region)
     }
 
-    /// What takes the place of a function's role for a moment. As long as that one's name, which AWS limits.
+    /// What takes the place of a function's role for a moment. As long as that one's name, which AWS limits, and
+    /// beginning as it does: a role that doesn't exist is known to policies by its name alone.
     pub fn stand_in_role(&self, function: &str) -> String {
-        format!("{}.{function}-{}", self.name(), self.region)
+        format!("{}-{function}.{}", self.name(), self.region)
     }
 
     /// As which API Gateway writes logs, for every stage and app of the account here.

@@ -343,8 +343,11 @@ impl Resource<Aws> for Role {
             }
         }
         // IAM knows no regions: leave those of the same stage elsewhere alone.
-        let here = format!("-{}", cx.env.region);
-        let here = names.into_iter().filter(|name| name.ends_with(&here)).map(async |name| {
+        let is_here = |name: &String| {
+            let rest = name.strip_suffix(&cx.env.region);
+            rest.is_some_and(|rest| rest.ends_with(['-', '.']))
+        };
+        let here = names.into_iter().filter(is_here).map(async |name| {
             let ours = get(cx, &name).await?.is_some_and(|(_, tags)| is_ours(&cx.env, &tags));
             Ok::<_, anyhow::Error>(ours.then(|| Owned { id: name.clone(), name }))
         });

@@ -1,7 +1,8 @@
 //! Rights, where IAM holds everybody to them: the policy that `policy` prints is enough, and no
 //! statement of it is too much.
 
-use crate::account::{Account, REGION, Ran};
+use crate::account::{Account, REGION, Ran, TRUST};
+use crate::deleted_role::delete_role;
 use crate::local::guarded;
 use crate::wire::Wire;
 use deployer::aws::{Access, Aws, Local};
@@ -126,6 +127,23 @@ async fn each_policy_is_enough_for_what_it_is_for() {
 
     user.may(&user.policy("destroy")).await;
     user.run("destroy --yes").ends(0).says("remaining 0");
+}
+
+/// Also where a run that was killed has left the role behind that stands in for it.
+#[tokio::test]
+async fn deploy_policy_is_enough_to_recreate_a_deleted_role() {
+    let user = User::new().await;
+    user.may(&user.policy("deploy")).await;
+    user.run("deploy --yes").ends(0);
+    delete_role(&user.root, "health").await;
+    let env = &user.root.env;
+    let left = user.root.iam.create_role().role_name(env.stand_in_role("health"));
+    let tag = |(k, v)| aws_sdk_iam::types::Tag::builder().key(k).value(v).build().unwrap();
+    let left = left.path(env.role_path()).set_tags(Some(env.tags().into_iter().map(tag).collect()));
+    left.assume_role_policy_document(TRUST).send().await.unwrap();
+    user.run("deploy --yes").ends(0).says("release 2 is live");
+    let roles = user.root.iam.list_roles().path_prefix(env.role_path()).send().await.unwrap();
+    assert_eq!(roles.roles().len(), 3, "{roles:?}");
 }
 
 #[tokio::test]
