@@ -60,6 +60,16 @@ impl fmt::Display for Place {
     }
 }
 
+/// These endpoints with what is reserved for their functions now: a function has that, whichever release serves.
+pub fn reserved_now(mut endpoints: Vec<Endpoint>, now: &[Endpoint]) -> Vec<Endpoint> {
+    for endpoint in &mut endpoints {
+        if let Some(now) = now.iter().find(|now| now.function == endpoint.function) {
+            endpoint.reserved = now.reserved;
+        }
+    }
+    endpoints
+}
+
 /// Whether API Gateway answered that the key's quota is used up until its period ends (QUOTA_EXCEEDED). The
 /// status is that of a throttled call too (THROTTLED, `Too Many Requests`), which passes within seconds; the
 /// message tells them apart (API Gateway, "Gateway response types"). It says nothing about the release.

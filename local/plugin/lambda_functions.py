@@ -4,11 +4,15 @@ import hashlib
 import json
 
 from ministack.core.responses import error_response_json as refuse
+from ministack.core.responses import get_account_id
 from ministack.core.responses import get_region
 from ministack.services import iam, lambda_svc
 from ministack.services import s3
 
 from plugin.patching import around
+
+# Concurrent executions of a new account.
+NEW = 10
 
 # How long a function is Pending or InProgress: long enough that a deployer which doesn't wait is refused.
 lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = 0.05
@@ -42,12 +46,51 @@ def publish_version(publish, name, data):
 
 @around(lambda_svc, "_put_function_concurrency")
 def put_function_concurrency(put, name, data):
-    """A hundred of an account's thousand stay for functions without a reservation."""
-    reserved = [function.get("concurrency") or 0 for other, function in lambda_svc._functions.items() if other != name]
-    if 1000 - sum(reserved) - data.get("ReservedConcurrentExecutions", 0) < 100:
+    """A hundred of an account's thousand stay for functions without a reservation; of a new account's ten, all."""
+    limit = NEW if _is_new(get_account_id()) else 1000
+    least = min(100, limit)
+    if limit - _reserved_except(name) - data.get("ReservedConcurrentExecutions", 0) < least:
         message = "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution"
-        return refuse("InvalidParameterValueException", f"{message} below its minimum value of [100].", 400)
+        return refuse("InvalidParameterValueException", f"{message} below its minimum value of [{least}].", 400)
     return put(name, data)
+
+
+def _reserved_except(name):
+    return sum(function.get("concurrency") or 0 for other, function in lambda_svc._functions.items() if other != name)
+
+
+def _is_new(account):
+    """Accounts whose id begins so are new ones, which have ten concurrent executions until AWS raises that."""
+    return account.startswith("10")
+
+
+@around(lambda_svc, "_get_account_settings")
+def get_account_settings(get):
+    status, headers, body = get()
+    if not _is_new(get_account_id()):
+        return status, headers, body
+    settings = json.loads(body)
+    settings["AccountLimit"] |= {
+        "ConcurrentExecutions": NEW,
+        "UnreservedConcurrentExecutions": NEW - _reserved_except(None),
+    }
+    return status, headers, json.dumps(settings).encode()
+
+
+@around(lambda_svc, "_acquire_execution_slot")
+def acquire_execution_slot(acquire, function, config):
+    """The emulator counts all accounts together, lets many more run, and doesn't see what is reserved for a function
+    when a version of it is called.
+    """
+    _, by_function = lambda_svc.executions_in_flight()
+    reserved = lambda_svc._functions.get(config["FunctionName"], {}).get("concurrency")
+    if reserved is not None and by_function.get(lambda_svc._inflight_key(config), 0) >= reserved:
+        return None, "function"
+    account = config["FunctionArn"].split(":")[4]
+    if _is_new(account):
+        if sum(number for key, number in by_function.items() if key.startswith(f"{account}:")) >= NEW:
+            return None, "account"
+    return acquire(function, config)
 
 
 @around(lambda_svc, "_delete_alias")

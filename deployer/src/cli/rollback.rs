@@ -11,6 +11,7 @@ use super::watch::{self, Watch};
 use super::widen::Leave;
 use super::{Common, Exit, Patience, deploy, releases, show_plan};
 use crate::aws::Aws;
+use crate::contract::reserved_now;
 use crate::engine::{Plan, Silent, Stop, Survey};
 use crate::lease;
 use crate::resources::history::{self, Record, State};
@@ -151,7 +152,8 @@ async fn find(common: &Common, aws: &Aws, number: Option<u64>) -> Result<Found> 
         bail!(reason);
     }
     let (release, again) = (to.release(), Some(to.origin()));
-    let proof = Proof { endpoints: to.endpoints.clone(), release: release.clone() };
+    let endpoints = reserved_now(to.endpoints.clone(), common.endpoints());
+    let proof = Proof { endpoints, release: release.clone() };
     let entry = Entry::Release { proof, again, canary: None };
     let graph = earlier(&aws.env, &api, &to, entry);
     // Without kinds: what isn't declared in here is none of a rollback's business.

@@ -7,8 +7,8 @@ use crate::aws::Aws;
 use crate::contract::Endpoint;
 use crate::engine::Secret;
 use crate::release::Release;
-use crate::resources::SecretParameter;
-use crate::smoke::{Check, Verdict, checks, run_round};
+use crate::resources::{InFlight, SecretParameter};
+use crate::smoke::{Caller, Check, Verdict, checks, run_round};
 use anstyle::Style;
 use anyhow::{Result, bail};
 use std::time::Duration;
@@ -90,16 +90,22 @@ pub async fn call_all(
     seconds: u64,
 ) -> Result<Vec<Verdict>> {
     let key: Secret = SecretParameter::api_key(aws).await?;
-    let (url, checks) = (aws.url(api), checks(endpoints));
+    let in_flight = InFlight::of_run(aws, endpoints).await;
+    let (url, checks) = (aws.url(api), checks(endpoints, in_flight));
     let deadline = Duration::from_secs(seconds);
     let tell = |waiting: &str| {
         if !common.quiet {
             say(paint(DIM, waiting));
         }
     };
+    for endpoint in endpoints.iter().filter(|endpoint| in_flight.is_off(endpoint.function)) {
+        tell(&format!("{} is not called: its function is reserved(0)", endpoint.route()));
+    }
+    let (http, url, key) = (&aws.http, &*url, &key);
+    let caller = Caller { http, url, key, release, in_flight };
     tokio::select! {
         () = aws.outage().begun() => bail!(aws.outage().failure("execute-api:Invoke", true)),
-        verdicts = run_round(&aws.http, &url, &key, release, &checks, deadline, &tell) => verdicts,
+        verdicts = run_round(&caller, &checks, deadline, &tell) => verdicts,
     }
 }
 

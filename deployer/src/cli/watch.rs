@@ -7,6 +7,7 @@ use super::run::{carry_out, stopped};
 use super::screen::{BAD, CHANGED, DIM, GOOD, count, paint, say, time};
 use super::{Common, Exit, explain, smoke_test};
 use crate::aws::Aws;
+use crate::contract::reserved_now;
 use crate::engine::{Report, Silent, Stop, Stopped};
 use crate::resources::history::{self, Record, State};
 use crate::resources::{ApiId, Entry, Needless, cannot_start, deployments};
@@ -97,7 +98,8 @@ async fn smoke(
 ) -> Result<Vec<Verdict>> {
     let _spinner = Spinner::new("calling every endpoint through the front door", common.quiet);
     let (release, timeout) = (record.release(), watch.smoke_timeout);
-    let calls = (&record.endpoints[..], &release);
+    let endpoints = reserved_now(record.endpoints.clone(), common.endpoints());
+    let calls = (&endpoints[..], &release);
     tokio::select! {
         biased;
         () = aws.stop().wait() => bail!(Stopped),

@@ -1,6 +1,7 @@
 //! What several resources want to know, lists above all: while a stage is surveyed, each is read once. At any
 //! other time they are read anew, for what was just made must be found.
 
+use super::InFlight;
 use super::api_key::Key;
 use super::deployments::Deployment;
 use super::rest_api::Api;
@@ -20,6 +21,8 @@ pub struct Lists {
     pub(super) keys: List<Key>,
     pub(super) plans: List<Plan>,
     pub(super) alarms: List<(MetricAlarm, Tags)>,
+    /// Turns to call functions, for the whole run.
+    pub(super) in_flight: OnceCell<InFlight>,
     /// What each function's alias serves.
     aliases: Mutex<BTreeMap<String, Arc<OnceCell<Option<String>>>>>,
     seen: std::sync::Mutex<Seen>,

@@ -1,7 +1,7 @@
 //! The proof of a release: each version that is to serve is called before anything is moved. As API
 //! Gateway would call it; and where the routes change, by API Gateway itself.
 
-use super::{Aws, Permission, Value, rest_api};
+use super::{Aws, InFlight, Permission, Value, rest_api};
 use crate::contract::Endpoint;
 use crate::env::ALIAS_VARIABLE;
 use crate::release::Release;
@@ -94,11 +94,30 @@ impl Proof {
     /// # Errors
     /// [`Disproved`], or that Lambda can't be asked.
     pub async fn check(&self, cx: &Aws, versions: &BTreeMap<String, String>) -> Result<()> {
-        let calls = self.endpoints.iter().filter_map(|endpoint| {
-            let version = versions.get(endpoint.function)?;
-            Some(self.call(cx, endpoint, version))
+        let in_flight = InFlight::of_run(cx, &self.endpoints).await;
+        let calls = self.callable(in_flight, versions).map(async |(endpoint, version)| {
+            let _turn = in_flight.turn(endpoint.function).await;
+            self.call(cx, endpoint, version).await
         });
         all(join_all(calls).await)
+    }
+
+    /// The endpoints of these versions, with the version of each; without functions that Lambda doesn't run,
+    /// which is said.
+    fn callable<'a>(
+        &'a self,
+        in_flight: &'a InFlight,
+        versions: &'a BTreeMap<String, String>,
+    ) -> impl Iterator<Item = (&'a Endpoint, &'a String)> {
+        self.endpoints.iter().filter_map(|endpoint| {
+            let version = versions.get(endpoint.function)?;
+            if in_flight.is_off(endpoint.function) {
+                let route = endpoint.route();
+                crate::engine::note(&format!("{route} is not called: its function is reserved(0)"));
+                return None;
+            }
+            Some((endpoint, version))
+        })
     }
 
     /// Has API Gateway call each of these versions by the routes that it now has and nobody is served by
@@ -118,15 +137,15 @@ impl Proof {
             async move { Permission::for_version(name, version, source).ensure(cx).await }
         });
         join_all(allowed).await.into_iter().collect::<Result<()>>()?;
-        let of = |endpoint: &&Endpoint| versions.contains_key(endpoint.function);
-        let mut open: Vec<&Endpoint> = self.endpoints.iter().filter(of).collect();
+        let in_flight = InFlight::of_run(cx, &self.endpoints).await;
+        let mut open: Vec<_> = self.callable(in_flight, versions).collect();
         let since = Instant::now();
         loop {
             let resources = rest_api::resource_ids(cx, api).await?;
-            let calls = open.iter().filter_map(|endpoint| {
-                let version = versions.get(endpoint.function)?;
+            let calls = open.iter().map(async |(endpoint, version)| {
                 let resource = resources.get(endpoint.path).map(String::as_str);
-                Some(self.call_route(cx, (api, resource), endpoint, version))
+                let _turn = in_flight.turn(endpoint.function).await;
+                self.call_route(cx, (api, resource), endpoint, version).await
             });
             let outcomes = join_all(calls).await.into_iter().collect::<Result<Vec<_>>>()?;
             let mut objected = outcomes.iter().map(Option::is_some);

@@ -40,8 +40,17 @@ pub struct Ran {
 
 impl Account {
     pub fn new() -> Self {
+        Self::of_prefix("00")
+    }
+
+    /// One that AWS has just made: ten calls of functions run at once in it.
+    pub fn new_to_aws() -> Self {
+        Self::of_prefix("10")
+    }
+
+    fn of_prefix(prefix: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let id = format!("{:012}", 700_000 + NEXT.fetch_add(1, Ordering::SeqCst));
+        let id = format!("{prefix}{:010}", 700_000 + NEXT.fetch_add(1, Ordering::SeqCst));
         let mut account = Self { id, packages: Packages::of_this_checkout(), world: None };
         account.world = std::env::var("CLOUD_LIKE")
             .is_ok_and(|like| like == "aws")

@@ -3,10 +3,11 @@
 use crate::account::{Account, Ran};
 use crate::load::Door;
 use crate::world::fault::{Fault, Verdict};
-use crate::world::{Request, Response, World, is_write};
-use deployer::contract::Endpoint;
+use crate::world::{Request, Response, World, is_write, refuse};
+use deployer::contract::{Endpoint, get};
 use deployer::stack::ENDPOINTS;
 use serde_json::json;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -120,4 +121,74 @@ async fn plan_refuses_reservations_in_an_account_of_ten_concurrent_executions() 
     world.set_endpoints(OFF);
     let ran = world.run(&account, "plan").ends(0).says("reserved_concurrency  0");
     ran.says("function ops-api-dev-root is turned off: no call of it is let in");
+}
+
+/// Lambda runs so many calls at once, and refuses more: directly with 429, and callers of the API get 500.
+struct FewAtOnce {
+    limit: usize,
+    running: usize,
+    most: Arc<AtomicUsize>,
+}
+
+impl FewAtOnce {
+    fn is_call(request: &Request) -> bool {
+        let key = request.header("x-api-key").unwrap_or("not-");
+        let called = !key.starts_with("not-") && !request.path.ends_with("/no-such-path");
+        ["lambda:InvokeFunction", "apigateway:TestInvokeMethod"].contains(&request.name.as_str())
+            || (request.service == "execute-api" && called)
+    }
+}
+
+impl Fault for FewAtOnce {
+    fn before(&mut self, request: &Request, _: Duration) -> Verdict {
+        if !Self::is_call(request) {
+            return Verdict::Pass;
+        }
+        self.most.fetch_max(self.running + 1, Ordering::SeqCst);
+        if self.running < self.limit {
+            self.running += 1;
+            return Verdict::Pass;
+        }
+        let (status, code) = match request.service.as_str() {
+            "execute-api" => (500, "InternalServerErrorException"),
+            _ => (429, "TooManyRequestsException"),
+        };
+        Verdict::Answer(refuse(&request.service, status, code, "Rate Exceeded."))
+    }
+
+    fn after(&mut self, request: &Request, _: &mut Response, _: Duration) -> Verdict {
+        self.running -= usize::from(Self::is_call(request));
+        Verdict::Pass
+    }
+}
+
+#[test]
+fn new_account_with_ten_executions_is_called_within_half_of_them() {
+    let routes = |number| (0..number).map(|n| get(format!("/r{n}").leak(), "root"));
+    let account = Account::new_to_aws();
+    let most = Arc::new(AtomicUsize::new(0));
+    let few = FewAtOnce { limit: 10, running: 0, most: most.clone() };
+    let world = World::of(&account).with(few);
+    world.set_endpoints(routes(20).collect::<Vec<_>>().leak());
+    world.run(&account, "deploy --yes").ends(0).says("61 of 61 passed");
+    // New routes, which API Gateway calls before they serve.
+    world.set_endpoints(routes(21).collect::<Vec<_>>().leak());
+    world.run(&account, "deploy --yes").ends(0).says("64 of 64 passed");
+    assert_eq!(most.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
+async fn function_that_is_reserved_0_is_not_called() {
+    static LAST_OFF: &[Endpoint] = &[ENDPOINTS[0], ENDPOINTS[1], ENDPOINTS[2].reserved(0)];
+    let account = Account::deployed();
+    let world = World::of(&account);
+    world.set_endpoints(LAST_OFF);
+    account.packages.change_commit("0123456789a");
+    let ran = world.run(&account, "deploy --yes").ends(0).says("9 of 9 passed");
+    ran.says("GET /metadata is not called: its function is reserved(0)");
+    // As Lambda answers callers, and not with its own 429.
+    assert_eq!(account.get("/metadata").await, 500);
+    // The release before was made when the function could be called.
+    world.run(&account, "rollback --yes").ends(0).says("release 3 is live");
+    world.run(&account, "smoke-test").ends(0);
 }
