@@ -141,6 +141,8 @@ async fn access_log_group_that_api_gateway_recreated_is_adopted_and_destroyed() 
     account.assert_as_wanted();
     account.run("destroy --yes").ends(0);
 
+    // A new connection: the local cloud may have closed one that was idle for as long as these runs took.
+    let aws = account.aws().await;
     aws.logs.create_log_group().log_group_name(&group).send().await.unwrap();
     account.run("destroy --yes").ends(0).says("deleted 1, remaining 0");
     assert_eq!(account.inventory().await, Vec::<String>::new());
