@@ -151,10 +151,6 @@ fn rule_for(failure: &Failure, new: bool) -> Option<&'static Rule> {
     RULES.iter().find(|rule| (rule.applies)(failure)).filter(|rule| !rule.budget.is_zero())
 }
 
-/// Whose first try may take long for its size alone, so that it says nothing about the network. An upload that
-/// stalls is ended by the SDK (stalled stream protection).
-const UPLOAD: &str = "s3:PutObject";
-
 /// Whether it is something that a run waits for, whoever it is told.
 pub fn passes(failure: &Failure) -> bool {
     rule_for(failure, false).is_some()
@@ -206,9 +202,7 @@ impl Pacer {
             self.pause(op, turn, waiting.is_some()).await?;
             let place = self.turns.acquire().await;
             let sent = Instant::now();
-            if op != UPLOAD {
-                waiting.get_or_insert_with(|| self.outage.wait());
-            }
+            waiting.get_or_insert_with(|| self.outage.wait());
             let answer = tokio::select! {
                 biased;
                 () = self.outage.begun() => return Err(self.outage.failure(op, true)),
@@ -217,7 +211,6 @@ impl Pacer {
             drop(place);
             match &answer {
                 Err(failure) if failure.status.is_none() => {
-                    waiting.get_or_insert_with(|| self.outage.wait());
                     self.outage.unanswered(&failure.message);
                 }
                 _ => {

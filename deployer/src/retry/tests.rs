@@ -311,6 +311,16 @@ async fn waiting_for_an_answer_has_an_end() {
 }
 
 /// A request that hangs and one that is cut off again and again end at the same moment.
+/// Else a server that takes an upload and never answers holds up the run for as long as an upload may take.
+#[tokio::test(start_paused = true)]
+async fn upload_without_an_answer_is_an_outage_too() {
+    let pacer = new_pacer();
+    let never = std::future::pending::<Result<(), Failure>>;
+    let run =
+        tokio::time::timeout(Duration::from_secs(61), pacer.run("s3:PutObject", false, never));
+    assert!(run.await.unwrap().unwrap_err().outage);
+}
+
 #[tokio::test(start_paused = true)]
 async fn outage_ends_all_waiting_requests_after_60_s() {
     let (pacer, started) = (new_pacer(), Instant::now());
