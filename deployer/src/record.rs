@@ -130,7 +130,7 @@ impl Recorder {
     /// # Errors
     /// [`NoRecording`], when it exists already or can't be written.
     pub fn create(path: &Path, verb: &str, clock: SharedTimeSource) -> Result<Self> {
-        // Never through a link, and never over what is there.
+        // Never follows a link, and never overwrites a file.
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let header = Header { format_version: 1, deployer: version, verb: verb.to_owned() };

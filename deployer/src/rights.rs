@@ -239,7 +239,7 @@ fn policies_within(env: &Env, mode: Mode, boundary: Option<&str>) -> BTreeMap<&'
 }
 
 /// The policy that holds the actions of a service: all of one service are in one. They are few, because a user or a
-/// role takes ten (IAM quotas), and whoever deploys several stages has those of each.
+/// role takes ten (IAM quotas), and a user who deploys several stages needs those of each.
 fn policy_of(action: &str) -> &'static str {
     match service(action) {
         "apigateway" | "lambda" => "api",

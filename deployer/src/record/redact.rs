@@ -42,7 +42,7 @@ const HEADERS: [&str; 22] = [
 /// Environment variables that the deployer sets itself, with what a recording tells elsewhere too.
 const SHOWN: [&str; 2] = ["VERSION", "GIT_SHA"];
 
-/// Names of values that let somebody in, in lower case.
+/// Names of values that are credentials, in lower case.
 const SECRETS: [&str; 14] = [
     "accesskeyid",
     "secretaccesskey",

@@ -84,7 +84,7 @@ pub(super) async fn holds(cx: &Aws, api: &str, id: &str, routes: &Routes) -> Res
 pub(super) async fn delete(cx: &Aws, api: &str, id: &str) -> Result<()> {
     let request = || cx.apigateway.delete_deployment().rest_api_id(api).deployment_id(id).send();
     match cx.call("apigateway:DeleteDeployment", request).await {
-        // Also somebody else's stage, or a share of its calls.
+        // Also a stage of another owner, or a canary's share of its calls.
         Err(failure) if failure.says("Active stages") => Ok(()),
         result => gone(result),
     }

@@ -60,7 +60,7 @@ pub(super) async fn get(cx: &Aws, name: &str) -> Result<Option<Found>> {
     Ok(answer.configuration.map(|config| Found { config, tags, reserved_concurrency }))
 }
 
-/// Whether nobody else has a function of this short name.
+/// Whether the function of this short name is ours or does not exist.
 ///
 /// # Errors
 /// When Lambda can't be asked.

@@ -23,7 +23,7 @@ pub async fn served(aws: &Aws, function: &str) -> String {
     alias.send().await.unwrap().function_version.unwrap()
 }
 
-/// What is there, but for versions, records of releases and what aliases name.
+/// The inventory without versions, records of releases and what aliases name.
 async fn lasting(account: &Account) -> Vec<String> {
     let mut things = account.inventory().await;
     let changes = ["object releases/", "version ", "alias "];
@@ -54,14 +54,14 @@ async fn deploy_recreates_a_deleted_role_and_publishes_its_function_anew() {
     assert_eq!(lasting(&account).await, things);
     account.assert_as_wanted();
 
-    // What was published before can't start any more, and is not gone back to.
+    // Versions published before cannot start any more, and no rollback restores them.
     account.run("releases").ends(0).says("version 1 of health can't start");
     let refused = account.run("rollback --yes").ends(6);
     let refused = refused.says("release 1 can't serve again: version 1 of health can't start");
     refused.says("next: check out the release's commit");
     assert_eq!(served(&aws, "health").await, "2");
 
-    // Later changes keep the grant, and what is published now can be gone back to.
+    // Later changes keep the grant, and a rollback restores versions published from now on.
     deploy(&account, "0123456789a").ends(0).says("release 3 is live");
     account.run("rollback --yes").ends(0).says("back to release 2");
     account.run("smoke-test").ends(0);

@@ -26,7 +26,7 @@ impl Fault for TagConditionedDelete {
     }
 }
 
-/// Until there is a dashboard, whoever asks for its tags is denied: what CloudWatch says of the tags of one that isn't
+/// Until the dashboard exists, every request for its tags is denied: what CloudWatch says of the tags of one that isn't
 /// there is documented nowhere.
 #[derive(Default)]
 pub struct TagsOfNoDashboard {
