@@ -17,10 +17,11 @@ use std::sync::{Arc, LazyLock};
 pub const EXAMPLES: &str = "\
 GitHub vouches for its jobs, and AWS gives those of one branch, or of one environment, credentials
 for an hour: no long-lived keys anywhere. The role may do what `policy --mode all` prints, for one
-stage: managed policies under the role's own path, which it can't change. Running it again brings the role up to date, also for another branch or repository. GitHub is
-made known to the account if it isn't yet, and forgotten with the last role that needs it, if it was
-made so here. The tokens of a repository that was made, renamed or transferred since 15 July 2026 have
-GitHub's numbers in them; with these the role accepts both forms:
+stage: managed policies under the role's own path, which it can't change. Running it again brings
+the role up to date, also for another branch or repository. GitHub is made known to the account if
+it isn't yet, and forgotten with the last role that needs it, if it was made so here. The tokens of
+a repository that was made, renamed or transferred since 15 July 2026 have GitHub's numbers in them;
+with these the role accepts both forms:
   gh api repos/OWNER/NAME --jq '\"\\(.owner.login)@\\(.owner.id)/\\(.name)@\\(.id)\"'
 
 Examples:

@@ -20,9 +20,9 @@ Example:
   curl -H \"x-api-key: $(deployer key show)\" \"$(deployer outputs --json | jq -r .url)/health\"";
 
 const ROTATION: &str = "\
-Another key is made, and the API is called with it, each time by a new connection, until all calls of
-ten seconds are let in; only then do the SSM parameter and `key show` tell it. The old one works on for the grace time; the first deploy,
-rotation or `key list --prune` afterwards deletes it.
+Another key is made, and the API is called with it, each time by a new connection, until all calls
+of ten seconds are let in; only then do the SSM parameter and `key show` tell it. The old one works
+on for the grace time; the first deploy, rotation or `key list --prune` afterwards deletes it.
 
 Examples:
   deployer key rotate               callers have a day to fetch the new key

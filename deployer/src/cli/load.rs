@@ -16,8 +16,8 @@ use std::time::Duration;
 pub const EXAMPLES: &str = "\
 Every answer is held to the table of endpoints, as in a smoke test. 429, the limit of usage plan or
 stage, is a right answer; anything else but what is promised is wrong, and the exit code is 5. Times
-are those of calls that were let in. On AWS calls count against the key's monthly quota, and cost; if
-it is used up, the rest can't be judged, and the exit code is 6.
+are those of calls that were let in. On AWS calls count against the key's monthly quota, and cost;
+if it is used up, the rest can't be judged, and the exit code is 6.
 
 Examples:
   deployer load --local

@@ -15,8 +15,9 @@ use std::path::PathBuf;
 
 pub const EXAMPLES: &str = "\
 One object of several policies by name, for IAM takes at most 6,144 characters in one: all that is
-about a service is in one of them. They are for the account and region of the credentials, which need
-no rights for this; without any, ACCOUNT and REGION stand where yours belong. They hold for one stage.
+about a service is in one of them. They are for the account and region of the credentials, which
+need no rights for this; without any, ACCOUNT and REGION stand where yours belong. They hold for one
+stage.
 
 Examples:
   deployer policy | jq 'keys'                    deploy, rollback, and all that reads
