@@ -233,7 +233,7 @@ impl Aws {
         self.noted(op, Box::pin(call(&self.pacer, &self.secrets, op, true, send)).await)
     }
 
-    /// Notes what may have changed something; what the lease does (by `call_last`) changes nothing of the stage.
+    /// Notes a request that may have changed the stage.
     fn noted<T>(&self, op: &str, result: Result<T, Failure>) -> Result<T, Failure> {
         let reads = ["Get", "List", "Head", "Describe", "Filter", "Invoke", "Test", "Simulate"];
         let verb = op.split_once(':').map_or(op, |(_, verb)| verb);
@@ -244,7 +244,7 @@ impl Aws {
         result
     }
 
-    /// The same, whether or not the run was asked to stop: what must be said at the end.
+    /// The same, whether or not the run was asked to stop. The lease, stages and aliases are written by this.
     pub async fn call_last<T, E, F>(
         &self,
         op: &'static str,
@@ -255,7 +255,9 @@ impl Aws {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        Box::pin(call(&self.last, &self.secrets, op, new, send)).await
+        let result = Box::pin(call(&self.last, &self.secrets, op, new, send)).await;
+        // The lease is in S3, and is no change of the stage.
+        if op.starts_with("s3:") { result } else { self.noted(op, result) }
     }
 
     /// Where callers reach a stage of an API, without a slash at the end.

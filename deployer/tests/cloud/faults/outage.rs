@@ -4,6 +4,7 @@ use super::report::{block_on, each, report, some};
 use crate::account::Account;
 use crate::world::fault::Outage;
 use crate::world::{World, is_write};
+use aws_sdk_apigateway::types::{Op, PatchOperation};
 use std::time::Duration;
 
 /// A minute without an answer, and what the run still waits for before and after.
@@ -83,4 +84,19 @@ fn reads_and_smoke_test_end_within_75_s_of_network_loss() {
             world.pass(LONGEST);
         }
     }
+}
+
+/// UpdateStage changes the stage, also where it is the only write.
+#[tokio::test]
+async fn outage_after_update_stage_is_no_unchanged_run() {
+    let account = Account::deployed();
+    let aws = account.aws().await;
+    let apis = aws.apigateway.get_rest_apis().send().await.unwrap();
+    let api = apis.items().first().unwrap().id().unwrap();
+    let stage = aws.apigateway.update_stage().rest_api_id(api).stage_name("dev");
+    let tracing = PatchOperation::builder().op(Op::Replace).path("/tracingEnabled").value("false");
+    stage.patch_operations(tracing.build()).send().await.unwrap();
+    let world = World::of(&account).with(Outage::from_answer("apigateway:UpdateStage"));
+    let ran = world.run(&account, "deploy --yes").ends(3);
+    ran.says("run deploy again");
 }
