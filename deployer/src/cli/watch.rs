@@ -204,7 +204,16 @@ pub async fn go_back(common: &Common, aws: &Aws, api: &ApiId, why: &str) -> Resu
         say(format!("release {} serves on: there is none before it to go back to", bad.number));
         return Ok(());
     };
-    if let Some(reason) = cannot_start(aws, &[before]).await?.get(&before.number) {
+    // A failed check must not keep the bad release serving.
+    let unstartable = match cannot_start(aws, &[before]).await {
+        Err(error) if !aws.stop().asked() => {
+            let what = format!("checking whether release {} can start", before.number);
+            say(format!("{} {:#}", paint(CHANGED, "warning:"), error.context(what)));
+            BTreeMap::new()
+        }
+        result => result?,
+    };
+    if let Some(reason) = unstartable.get(&before.number) {
         history::put(aws, &Record { why, ..bad.clone() }).await?;
         say(format!("release {} serves on: {reason}", bad.number));
         return Ok(());

@@ -2,9 +2,10 @@
 
 use crate::account::Account;
 use crate::rollback::{answer, deploy, healthy, releases, states};
-use crate::world::World;
-use crate::world::fault::Break;
+use crate::world::fault::{Break, Fault, Verdict};
+use crate::world::{Request, Response, World, refuse};
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_function_that_was_deleted_by_hand_is_made_again_after_many_releases() {
@@ -123,4 +124,39 @@ async fn what_somebody_else_has_written_beside_the_records_is_not_believed() {
     let ran = deploy(&account, "0123456789a").ends(3);
     ran.says("releases/00000002.json in").says("is no record that this program can read");
     account.run("smoke-test").ends(0);
+}
+
+/// `GET /health` fails, and an operation is denied once the API was called.
+struct FailsAndDenies {
+    denied: &'static str,
+    called: bool,
+}
+
+impl Fault for FailsAndDenies {
+    fn before(&mut self, request: &Request, _: Duration) -> Verdict {
+        self.called |= request.service == "execute-api";
+        if self.called && request.name == self.denied {
+            return Verdict::Answer(refuse(&request.service, 403, "AccessDenied", "not now"));
+        }
+        Verdict::Pass
+    }
+
+    fn after(&mut self, request: &Request, answer: &mut Response, _: Duration) -> Verdict {
+        let served = request.service == "execute-api" && answer.is_ok();
+        if served && request.path.ends_with("/health") {
+            return Verdict::Answer(refuse("execute-api", 500, "", "broken"));
+        }
+        Verdict::Pass
+    }
+}
+
+#[test]
+fn failed_check_of_the_former_release_does_not_stop_the_return() {
+    let account = Account::deployed();
+    account.packages.change_commit("0123456789a");
+    let fault = FailsAndDenies { denied: "iam:GetRole", called: false };
+    let ran = World::of(&account).with(fault).run(&account, "deploy --yes").ends(5);
+    let ran = ran.says("warning: checking whether release 1 can start");
+    ran.says("release 2 was withdrawn; release 1 serves again");
+    assert_eq!(releases(&account), states(&[(2, "failed"), (1, "live")]));
 }
