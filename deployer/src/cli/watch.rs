@@ -233,12 +233,13 @@ pub async fn go_back(common: &Common, aws: &Aws, api: &ApiId, why: &str) -> Resu
     }
     history::put(aws, &Record { state: State::Failed, ..bad.clone() }).await?;
     close_overtaken(aws, bad.number).await?;
-    let discarded = deployments::discard(aws, api.as_str(), &bad.deployment).await;
-    discarded.context("deleting the deployment of the release that was withdrawn")?;
-    let (bad, before) = (bad.number, before.number);
-    let text = format!("release {bad} was withdrawn; release {before} serves again, as before");
+    let (withdrawn, served) = (bad.number, before.number);
+    let text =
+        format!("release {withdrawn} was withdrawn; release {served} serves again, as before");
     say(format!("{}, in {}", paint(CHANGED, text), time(began.elapsed())));
-    Ok(())
+    deployments::discard(aws, api.as_str(), &bad.deployment)
+        .await
+        .context("deleting the deployment of the release that was withdrawn")
 }
 
 /// The release before couldn't be put back, or not all of it.

@@ -1,7 +1,7 @@
 //! Ways that releases go wrong one after the other, and what is left by then.
 
 use crate::account::Account;
-use crate::rollback::{answer, deploy, healthy, releases, states};
+use crate::rollback::{MORE, answer, deploy, healthy, releases, states};
 use crate::world::fault::{Break, Fault, Verdict};
 use crate::world::{Request, Response, World, refuse};
 use serde_json::json;
@@ -158,5 +158,18 @@ fn failed_check_of_the_former_release_does_not_stop_the_return() {
     let ran = World::of(&account).with(fault).run(&account, "deploy --yes").ends(5);
     let ran = ran.says("warning: checking whether release 1 can start");
     ran.says("release 2 was withdrawn; release 1 serves again");
+    assert_eq!(releases(&account), states(&[(2, "failed"), (1, "live")]));
+}
+
+#[test]
+fn return_is_reported_before_the_deployment_is_deleted() {
+    let account = Account::deployed();
+    account.packages.change_commit("0123456789a");
+    let fault = FailsAndDenies { denied: "apigateway:DeleteDeployment", called: false };
+    let world = World::of(&account).with(fault);
+    world.set_endpoints(MORE);
+    let ran = world.run(&account, "deploy --yes").ends(1);
+    let ran = ran.says("release 2 was withdrawn; release 1 serves again");
+    ran.says("deleting the deployment of the release that was withdrawn");
     assert_eq!(releases(&account), states(&[(2, "failed"), (1, "live")]));
 }

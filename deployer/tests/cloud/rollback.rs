@@ -223,15 +223,16 @@ fn a_flip_that_is_half_refused_is_taken_back_at_once() {
     account.assert_as_wanted();
 }
 
+/// The second route of a function whose code has never heard of it.
+pub static MORE: &[Endpoint] = &[
+    ENDPOINTS[0],
+    ENDPOINTS[1],
+    ENDPOINTS[2],
+    get("/more", "root").answers(r#"{"message": "Hello, World!"}"#),
+];
+
 #[test]
 fn new_routes_are_called_through_the_api_before_they_serve() {
-    /// The second route of a function whose code has never heard of it.
-    static MORE: &[Endpoint] = &[
-        ENDPOINTS[0],
-        ENDPOINTS[1],
-        ENDPOINTS[2],
-        get("/more", "root").answers(r#"{"message": "Hello, World!"}"#),
-    ];
     let account = Account::deployed();
     let world = World::of(&account);
     world.set_endpoints(MORE);
