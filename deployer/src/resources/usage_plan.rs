@@ -357,7 +357,8 @@ impl Resource<Aws> for UsagePlan {
             // All or nothing was done. All, when an answer was lost: a stage can't be added or removed twice.
             // Nothing, when a stage is gone that was to be removed.
             let Ok(Some((limits, mut bound))) = look(cx, id).await else { return Err(error) };
-            take_gone(cx, id, &mut bound, &known(&self.stages)).await?;
+            let wanted = known(&self.stages);
+            let Ok(_) = take_gone(cx, id, &mut bound, &wanted).await else { return Err(error) };
             let rest = self.patches(&limits, &bound);
             if rest == patches {
                 return Err(error);

@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use crate::world::fault::{Break, Fault, Verdict};
-use crate::world::{Request, Response, World};
+use crate::world::{Request, Response, World, refuse};
 use aws_sdk_apigateway::error::ProvideErrorMetadata;
 use aws_sdk_apigateway::types::{Op, PatchOperation, UsagePlan};
 use deployer::aws::Aws;
@@ -83,6 +83,35 @@ async fn usage_plan_is_unbound_from_a_stage_that_exists() {
     World::broken(&account, "deploy --yes", how, Break::LoseAnswer).1.ends(0);
     assert_eq!(usage_plan(&aws).await.api_stages().len(), 1);
     account.run("plan --detailed-exitcode").ends(0);
+    delete_api(&aws, &other).await;
+}
+
+/// Denies UpdateUsagePlan, and every GetStage after it.
+#[derive(Default)]
+struct Denied(bool);
+
+impl Fault for Denied {
+    fn before(&mut self, request: &Request, _: Duration) -> Verdict {
+        self.0 |= request.name == "apigateway:UpdateUsagePlan";
+        match request.name.as_str() {
+            "apigateway:UpdateUsagePlan" => {
+                Verdict::Answer(refuse("apigateway", 403, "AccessDeniedException", "not now"))
+            }
+            "apigateway:GetStage" if self.0 => {
+                Verdict::Answer(refuse("apigateway", 400, "BadRequestException", "not now"))
+            }
+            _ => Verdict::Pass,
+        }
+    }
+}
+
+#[tokio::test]
+async fn failed_update_of_the_usage_plan_is_reported_whatever_fails_after_it() {
+    let account = Account::deployed();
+    let aws = account.aws().await;
+    let other = bind_another(&aws).await;
+    let ran = World::of(&account).with(Denied::default()).run(&account, "deploy --yes").ends(3);
+    ran.says("apigateway:UpdateUsagePlan: AccessDenied");
     delete_api(&aws, &other).await;
 }
 

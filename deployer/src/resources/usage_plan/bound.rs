@@ -51,7 +51,8 @@ pub(super) async fn take_gone(
     bound.retain(|stage, _| !gone.contains(stage));
     let mut seen = cx.lists.seen();
     seen.bound.insert(id.to_owned(), bound.clone());
-    seen.gone = gone.iter().map(|stage| (id.to_owned(), stage.clone())).collect();
+    seen.gone.retain(|(plan, _)| plan != id);
+    seen.gone.extend(gone.iter().map(|stage| (id.to_owned(), stage.clone())));
     drop(seen);
     Ok(gone)
 }
