@@ -222,12 +222,6 @@ fn packages_that_cannot_be_deployed_are_refused() {
 }
 
 #[test]
-fn without_a_terminal_and_yes_nothing_is_changed() {
-    let shell = Shell::with_packages(&SOMEBODY);
-    assert_seen!(shell.runs(&["deploy", "destroy", "--local destroy --stage prod"]));
-}
-
-#[test]
 fn no_region_is_told() {
     let credentials = &SOMEBODY[..2];
     assert_seen!(Shell::with_packages(credentials).runs(&["plan", "status", "destroy --yes"]));

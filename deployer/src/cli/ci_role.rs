@@ -1,8 +1,8 @@
 //! `deployer ci-role`: the role as which `.github/workflows/deploy.yml` deploys.
 
-use super::explain::{NobodyToAsk, Preflight};
+use super::explain::Preflight;
 use super::run::{carry_out, connect, mind_interrupts, target, tell};
-use super::screen::{BOLD, DIM, GOOD, agrees, can_ask, paint, result, say};
+use super::screen::{BOLD, DIM, GOOD, agrees, paint, result, say};
 use super::{Common, Exit, show_plan};
 use crate::aws::Aws;
 use crate::ci::{Jobs, Repo, parse_name, subjects, trust, variable};
@@ -10,7 +10,7 @@ use crate::engine::{Graph, Kind, Plan, Silent, Stop, Survey, survey_owned};
 use crate::release::Release;
 use crate::resources::{CiPolicy, CiRole, OidcProvider};
 use crate::rights::{Mode, policies};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -70,9 +70,6 @@ static KINDS: LazyLock<[Kind<Aws>; 3]> = LazyLock::new(|| {
 });
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
-    if !common.yes && !can_ask() {
-        bail!(NobodyToAsk);
-    }
     let aws = connect(common).await?;
     let survey = survey(&aws, args).await.context(Preflight)?;
     let plan = survey.plan(target(&aws.env, &Release::default()));

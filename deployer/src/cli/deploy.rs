@@ -7,10 +7,10 @@ use super::run::{
     Surveyed, carry_out, connect, load_release, look_and_read, mind_interrupts, survey, take_lease,
     tell, with_lease,
 };
-use super::screen::{BOLD, DIM, GOOD, agrees, can_ask, count, paint, result, say, time};
+use super::screen::{BOLD, DIM, GOOD, agrees, count, paint, result, say, time};
 use super::watch::{self, Watch};
 use super::widen::Leave;
-use super::{Common, Exit, Patience, explain, show_plan};
+use super::{Common, Exit, Patience, show_plan};
 use crate::aws::Aws;
 use crate::engine::{Action, Plan, Report};
 use crate::lease;
@@ -92,9 +92,6 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     release.canary = canary;
     let saved = args.plan.as_deref().map(load).transpose().context(Preflight)?;
     let saved = saved.zip(args.plan.as_deref());
-    if !common.yes && !can_ask() {
-        bail!(explain::NobodyToAsk);
-    }
     let aws = connect(common).await?;
     let Args { watch, leave, .. } = *args;
     let (release, changed) = (&release, false);

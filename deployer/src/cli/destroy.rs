@@ -4,7 +4,7 @@ use super::rights::Check;
 use super::run::{
     self, connect, look_and_read, mind_interrupts, survey_for_destroy, take_lease, tell, with_lease,
 };
-use super::screen::{BAD, DIM, GOOD, ask, can_ask, count, paint, result, say, time};
+use super::screen::{BAD, DIM, GOOD, ask, count, paint, result, say, time};
 use super::{Common, Exit, Patience, explain, show_plan};
 use crate::aws::Aws;
 use crate::engine::{Plan, Step, Survey};
@@ -12,7 +12,7 @@ use crate::lease;
 use crate::resources::delete_again;
 use crate::retry::until;
 use crate::rights::Mode;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -37,9 +37,6 @@ pub struct Args {
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let mut started = Instant::now();
-    if !common.yes && !can_ask() {
-        bail!(explain::NobodyToAsk);
-    }
     let aws = connect(common).await?;
     let find = async || survey_for_destroy(common, &aws).await.context(explain::Preflight);
     let is_empty = |(_, plan): &(_, Plan)| plan.steps.is_empty();
@@ -60,7 +57,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         let stage = &common.stage;
         let question = format!("{things} will be gone for good. Type the stage's name, {stage}:");
         let asked = Instant::now();
-        let answer = ask(question).await;
+        let answer = ask(question).await?;
         started += asked.elapsed();
         if answer.as_ref() != Some(stage) {
             say("nothing was deleted");

@@ -115,6 +115,7 @@ async fn clock(access: &Access) -> Finding {
         }
         (Some(_), _) => Finding::ok(format!("less than {NOTABLE} s from that of {url}")),
         (None, Ok(_)) => Finding::warning(format!("unknown: {url} doesn't tell the time"), set),
+        (None, Err(_)) if access.local.is_some() => Finding::skipped("not asked: see local cloud"),
         (None, Err(error)) => Finding::warning(
             format!("unknown: no answer from {url}: {error}"),
             "see that curl https://aws.amazon.com answers",

@@ -2,7 +2,7 @@
 
 use super::advice;
 use super::rights::Lacking;
-use super::screen::{BAD, DIM, paint, say};
+use super::screen::{BAD, DIM, NobodyToAsk, paint, say};
 use super::widen::Widens;
 use super::{Common, Exit};
 use crate::aws::{Failure, NoRegion};
@@ -27,18 +27,6 @@ impl fmt::Display for Preflight {
     }
 }
 
-/// A question must be asked, and nobody is there.
-#[derive(Debug)]
-pub struct NobodyToAsk;
-
-impl fmt::Display for NobodyToAsk {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("this asks before it changes anything, and there is no terminal to ask on")
-    }
-}
-
-impl std::error::Error for NobodyToAsk {}
-
 /// The stage has no API, or never finished its first deploy.
 #[derive(Debug)]
 pub struct NotDeployed(pub String);
@@ -51,8 +39,25 @@ impl fmt::Display for NotDeployed {
 
 impl std::error::Error for NotDeployed {}
 
+/// Another run has the stage now, because this one was asleep or cut off for too long.
+#[derive(Debug)]
+pub struct LostLease(pub String);
+
+impl fmt::Display for LostLease {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self(holder) = self;
+        write!(
+            f,
+            "this run could not renew its lease on the stage, and stopped; {holder} has it now"
+        )
+    }
+}
+
+impl std::error::Error for LostLease {}
+
 pub fn exit(error: &Error, common: &Common) -> Exit {
-    if failure(error).is_some_and(|failure| failure.outage) {
+    let ended = error.is::<NobodyToAsk>() || error.is::<Widens>() || error.is::<LostLease>();
+    if ended || failures(error).iter().any(|failure| failure.outage) {
         let changed = common.access.outage.has_changed();
         return if changed { Exit::PartlyDone } else { Exit::Preflight };
     }
@@ -61,18 +66,23 @@ pub fn exit(error: &Error, common: &Common) -> Exit {
         Exit::Interrupted
     } else if has(|cause| cause.is::<Held>()) {
         Exit::Held
-    } else if error.is::<Preflight>() || error.is::<NobodyToAsk>() || error.is::<Widens>() {
+    } else if error.is::<Preflight>() {
         Exit::Preflight
     } else {
         Exit::Failed
     }
 }
 
-/// What AWS said, or that it said nothing, where that is why.
-pub fn failure(error: &Error) -> Option<&Failure> {
-    if let Some(Failures(failures)) = error.chain().find_map(|cause| cause.downcast_ref()) {
-        return failures.iter().find_map(failure);
+/// The failed requests that an error comes from: several where independent reads failed.
+pub fn failures(error: &Error) -> Vec<&Failure> {
+    match error.chain().find_map(|cause| cause.downcast_ref()) {
+        Some(Failures(errors)) => errors.iter().flat_map(failures).collect(),
+        None => failure(error).into_iter().collect(),
     }
+}
+
+/// The failed request that an error comes from; of several reads that failed, none.
+pub fn failure(error: &Error) -> Option<&Failure> {
     error.chain().find_map(<dyn std::error::Error>::downcast_ref)
 }
 
@@ -87,9 +97,9 @@ pub fn print(error: &Error, common: &Common) {
         // Ten reads that fail for one reason are one failure.
         let mut seen = Vec::new();
         for failure in failures {
-            let key = failure.chain().find_map(<dyn std::error::Error>::downcast_ref::<Failure>);
             // S3 refuses everything in the same words: only the cause tells which right is missing.
             let cause = |failure| advice::advise(failure, common).0;
+            let key = self::failure(failure);
             let key = key.map(|f| (f.code.clone(), f.message.clone(), cause(f)));
             if key.is_none() || !seen.contains(&key) {
                 one(failure, common);
@@ -104,8 +114,9 @@ pub fn print(error: &Error, common: &Common) {
         say(format!("{} {lacking}", paint(BAD, "error:")));
         say(format!("  next: {}", have_allowed(common)));
     }
+    let exit = exit(error, common);
     let early = error.is::<Preflight>() || common.access.outage.came_first();
-    if early && exit(error, common) != Exit::PartlyDone {
+    if exit == Exit::Preflight || early && exit != Exit::PartlyDone {
         say(paint(DIM, Preflight));
     }
 }
@@ -128,7 +139,7 @@ fn one(error: &Error, common: &Common) {
         .filter(|cause| cause.downcast_ref::<Failure>().is_none())
         .map(ToString::to_string)
         .collect();
-    let failure = error.chain().find_map(<dyn std::error::Error>::downcast_ref::<Failure>);
+    let failure = failure(error);
     let doing = if parts.is_empty() { "asking AWS".to_owned() } else { parts.join(": ") };
     say(format!("{} {doing}", paint(BAD, "error:")));
     if let Some(failure) = failure {
@@ -166,6 +177,12 @@ pub fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (Str
     }
     if error.is::<Widens>() {
         return owned("", "add --allow-widening if it is meant, or run it in a terminal");
+    }
+    if error.is::<LostLease>() {
+        let (status, again) = (common.command("status"), common.command(common.verb));
+        let next =
+            format!("{status} tells when it is free; then {again}, which finishes what was begun");
+        return owned("this machine slept or was cut off for too long", &next);
     }
     if error.is::<Lacking>() && !is_refused(error) {
         let next = format!("{}; or add --no-rights-check, if IAM is wrong", have_allowed(common));

@@ -4,7 +4,7 @@ use super::deploy::listed;
 use super::explain::{self, NotDeployed, Preflight};
 use super::releases::utc;
 use super::run::{connect, look_at_lease, mind_interrupts, take_lease, with_lease};
-use super::screen::{BAD, DIM, GOOD, agrees, can_ask, paint, result, say};
+use super::screen::{BAD, DIM, GOOD, agrees, paint, result, say};
 use super::{Common, Exit, Patience, watch};
 use crate::aws::Aws;
 use crate::engine::{Action, Report, Step, Stopped};
@@ -106,7 +106,11 @@ pub async fn run(common: &Common, verb: &Verb) -> Result<Exit> {
 
 async fn show(common: &Common) -> Result<Exit> {
     let aws = connect(common).await?;
-    let key = SecretParameter::value(&aws, &aws.env.parameter("api-key")).await?;
+    let name = aws.env.parameter("api-key");
+    let key = match SecretParameter::value_if_there(&aws, &name).await? {
+        None if api_id(&aws).await?.is_none() => bail!(NotDeployed(common.stage.clone())),
+        key => key.with_context(|| format!("parameter {name} is not there"))?,
+    };
     result(key.reveal());
     Ok(Exit::Done)
 }
@@ -160,9 +164,6 @@ async fn change(
     question: impl Fn(&Keys) -> Result<Option<String>>,
     act: impl AsyncFn(&Aws, &Keys) -> Result<Vec<Step>>,
 ) -> Result<Exit> {
-    if !common.yes && !can_ask() {
-        bail!(explain::NobodyToAsk);
-    }
     let aws = connect(common).await?;
     let seen = look_at_lease(common, &aws).await?;
     let asked = question(&Keys::read(&aws).await.context(Preflight)?).context(Preflight)?;

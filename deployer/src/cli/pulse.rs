@@ -2,8 +2,9 @@
 //! asked is said to be unknown: the rest of `status` is worth reading all the same.
 
 use super::Common;
+use super::explain::failure;
 use super::screen::{BAD, CHANGED, DIM, GOOD, count, paint, result};
-use crate::aws::{Aws, Failure};
+use crate::aws::Aws;
 use crate::contract::Endpoint;
 use crate::lease;
 use crate::resources::{Calls, ColdStarts, Pulse, cold_starts, pulse, ringing};
@@ -113,7 +114,7 @@ fn bad(text: String, is_bad: bool) -> String {
 
 /// Why it isn't known, in a line.
 fn unknown(error: &Error) -> String {
-    let failure = error.chain().find_map(<dyn std::error::Error>::downcast_ref::<Failure>);
+    let failure = failure(error);
     let why = failure.map_or_else(|| error.to_string(), ToString::to_string);
     paint(CHANGED, format!("unknown: {}", why.lines().next().unwrap_or_default()))
 }

@@ -1,9 +1,10 @@
 //! Rights, before the first write: all that is missing at once, where IAM tells.
 
 use super::Common;
+use super::explain::failures;
 use super::screen::{CHANGED, DIM, paint, say};
 use crate::aws::{Aws, Failure};
-use crate::engine::{Failures, Plan};
+use crate::engine::Plan;
 use crate::resources::{Asked, ask_rights};
 use crate::rights::{Missing, Mode, needs, questions};
 use anyhow::{Error, Result, anyhow};
@@ -88,14 +89,7 @@ impl Check {
 }
 
 fn is_denied(error: &Error) -> bool {
-    let refused = |error: &Error| {
-        let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
-        failure.is_some_and(Failure::is_denied)
-    };
-    match error.chain().find_map(|cause| cause.downcast_ref::<Failures>()) {
-        Some(Failures(failures)) => failures.iter().any(refused),
-        None => refused(error),
-    }
+    failures(error).into_iter().any(Failure::is_denied)
 }
 
 impl Rights<'_> {

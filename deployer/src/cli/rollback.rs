@@ -6,7 +6,7 @@ use super::rights::Check;
 use super::run::{
     carry_out, connect, look_and_read, mind_interrupts, take_lease, target, tell, with_lease,
 };
-use super::screen::{GOOD, agrees, can_ask, paint, say, time};
+use super::screen::{GOOD, agrees, paint, say, time};
 use super::watch::{self, Watch};
 use super::widen::Leave;
 use super::{Common, Exit, Patience, deploy, releases, show_plan};
@@ -59,9 +59,6 @@ struct Found {
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let mut started = Instant::now();
-    if !common.yes && !can_ask() {
-        bail!(explain::NobodyToAsk);
-    }
     let aws = connect(common).await?;
     let find = async || find(common, &aws, args.to).await.context(Preflight);
     let read = look_and_read(common, &aws, find, |_| false);

@@ -1,6 +1,6 @@
 //! What the verbs share: connecting, reading, and minding Ctrl-C.
 
-use super::explain::Preflight;
+use super::explain::{LostLease, Preflight};
 use super::progress::{Progress, Spinner};
 use super::screen::{BAD, CHANGED, DIM, paint, say, time};
 use super::{Common, Exit, explain};
@@ -16,7 +16,7 @@ use crate::release::Release;
 use crate::resources::history::{self, State};
 use crate::resources::{Disproved, Withdrawn, api_id, fact, kinds, needed, served_code};
 use crate::stack::{self, APP, Stack, stack};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -214,9 +214,9 @@ pub async fn take_lease(
         }
     };
     let taken = lease::take(aws, seen, intent, &tell).await;
-    let undisturbed = taken.map_err(|error| match error.is::<lease::Held>() {
-        true => error.context(Preflight),
-        false => error,
+    let undisturbed = taken.map_err(|error| {
+        let early = error.is::<lease::Held>() || !aws.outage().has_changed();
+        if early { error.context(Preflight) } else { error }
     })?;
     if !undisturbed {
         tell("another run has changed the stage since; reading it again".to_owned());
@@ -260,11 +260,10 @@ struct StopWhenExpired {
 
 impl Observer for StopWhenExpired {
     fn hear(&self, node: usize, event: Event) {
-        if let Event::Failed(error) = &event {
-            let failure = error.chain().find_map(<dyn std::error::Error>::downcast_ref::<Failure>);
-            if failure.is_some_and(Failure::is_expired) {
-                self.stop.ask();
-            }
+        if let Event::Failed(error) = &event
+            && explain::failure(error).is_some_and(Failure::is_expired)
+        {
+            self.stop.ask();
         }
         self.observer.hear(node, event);
     }
@@ -284,15 +283,15 @@ pub async fn with_lease(
     change: impl Future<Output = Result<Exit>>,
 ) -> Result<Exit> {
     let (exit, last) = lease::keep(aws, change, history::write_last(aws)).await;
-    let lost = aws.lease.get().and_then(lease::Lease::lost_to);
-    let exit = match exit {
-        // The loss of the lease has stopped it.
-        Err(error) if lost.is_some() && error.chain().any(|cause| cause.is::<Stopped>()) => {
-            Exit::PartlyDone
-        }
-        exit => exit?,
-    };
-    let exit = match (exit, last) {
+    if let Some(holder) = aws.lease.get().and_then(lease::Lease::lost_to) {
+        return match exit {
+            Err(error) if !error.chain().any(|cause| cause.is::<Stopped>()) => Err(error),
+            // `tell` has explained the outage.
+            Ok(exit @ (Exit::PartlyDone | Exit::Preflight)) if aws.outage().has_begun() => Ok(exit),
+            _ => Err(lost_lease(aws, holder.as_ref())),
+        };
+    }
+    Ok(match (exit?, last) {
         (Exit::Done, Err(_)) if aws.stop().asked() => stopped(common, aws),
         (Exit::Done, Err(error)) => {
             explain::print(&error, common);
@@ -300,43 +299,33 @@ pub async fn with_lease(
             Exit::PartlyDone
         }
         (exit, _) => exit,
-    };
-    let Some(holder) = lost else { return Ok(exit) };
-    let error = paint(BAD, "error:");
-    say(format!("{error} this run could not renew its lease on the stage in time, and stopped"));
-    match holder {
-        Some(holder) => {
-            say(format!("  likely cause: it slept or was cut off; now {holder} has the stage"))
-        }
-        None => say("  likely cause: S3 can't be reached from here"),
-    }
-    say("  next: see who is at work on the stage; then run it again");
-    if aws.outage().has_changed() {
-        say(format!("what is done stays, run {} again to finish", common.verb));
-        Ok(Exit::PartlyDone)
-    } else {
-        say(paint(DIM, Preflight));
-        Ok(Exit::Preflight)
-    }
+    })
 }
 
-/// What a walk that didn't finish has left: done, failed, skipped, each named once.
+/// Why a run has stopped that could not renew its lease: another has it now, or S3 didn't answer.
+fn lost_lease(aws: &Aws, holder: Option<&String>) -> anyhow::Error {
+    let error = match holder {
+        Some(holder) => return anyhow!(LostLease(holder.clone())),
+        None => aws.outage().failure("s3:PutObject", true),
+    };
+    anyhow::Error::new(error)
+        .context("this run could not renew its lease on the stage, and stopped")
+}
+
+/// Says what a walk that didn't finish has left. The steps that were begun and not finished are named by
+/// [`Progress`].
 pub fn tell(report: &Report, common: &Common, verb: &str) -> Exit {
-    let outage = |error: &anyhow::Error| explain::failure(error).is_some_and(|f| f.outage);
-    let mut silent = report.failed.iter().filter(|(_, error)| outage(error)).skip(1).peekable();
-    for (step, error) in &report.failed {
-        // One outage fails everything that is under way.
-        if silent.next_if(|(other, _)| other == step).is_some() {
-            say(format!("  {} {}  failed: no answer either", paint(BAD, "-"), step.title()));
-        } else {
+    // One outage fails everything that is under way, and is explained once.
+    let mut explained = false;
+    for (_, error) in &report.failed {
+        let outage = explain::failure(error).is_some_and(|failure| failure.outage);
+        if !(outage && explained) {
             explain::print(error, common);
         }
+        explained |= outage;
     }
     for (step, cause) in &report.skipped {
         say(format!("  {} {}  skipped: it needs {cause}", paint(CHANGED, "-"), step.title()));
-    }
-    for step in &report.stopped {
-        say(format!("  {} {}  not finished", paint(CHANGED, "-"), step.title()));
     }
     let Report { done, failed, skipped, stopped } = report;
     say(paint(

@@ -3,7 +3,8 @@
 use super::Color;
 use crate::engine::{Stop, Stopped};
 use anstyle::{AnsiColor, Style};
-use std::fmt::Display;
+use anyhow::{Result, bail};
+use std::fmt::{self, Display};
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -86,8 +87,26 @@ pub fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
+/// A question must be asked, and nobody is there.
+#[derive(Debug)]
+pub struct NobodyToAsk;
+
+impl fmt::Display for NobodyToAsk {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("this asks before it changes anything, and there is no terminal to ask on")
+    }
+}
+
+impl std::error::Error for NobodyToAsk {}
+
 /// Asks, and waits for a line; other things go on meanwhile. None when the input has ended.
-pub async fn ask(question: impl Display) -> Option<String> {
+///
+/// # Errors
+/// [`NobodyToAsk`] without a terminal.
+pub async fn ask(question: impl Display) -> Result<Option<String>, NobodyToAsk> {
+    if !can_ask() {
+        return Err(NobodyToAsk);
+    }
     let question = format!("{question} ");
     let answer = tokio::task::spawn_blocking(move || {
         let mut err = anstream::stderr().lock();
@@ -99,17 +118,17 @@ pub async fn ask(question: impl Display) -> Option<String> {
             _ => None,
         }
     });
-    answer.await.ok().flatten()
+    Ok(answer.await.ok().flatten())
 }
 
 /// Asks for a yes; anything else is a no. The run may be asked to stop meanwhile.
 ///
 /// # Errors
-/// [`Stopped`] when it is.
-pub async fn agrees(question: impl Display, stop: &Stop) -> Result<bool, Stopped> {
+/// [`Stopped`] when it is; [`NobodyToAsk`] without a terminal.
+pub async fn agrees(question: impl Display, stop: &Stop) -> Result<bool> {
     let answer = tokio::select! {
-        answer = ask(format!("{question} [y/N]")) => answer.unwrap_or_default(),
-        () = stop.wait() => return Err(Stopped),
+        answer = ask(format!("{question} [y/N]")) => answer?.unwrap_or_default(),
+        () = stop.wait() => bail!(Stopped),
     };
     Ok(["y", "yes"].contains(&answer.to_lowercase().as_str()))
 }

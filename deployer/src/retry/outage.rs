@@ -27,7 +27,7 @@ struct State {
     since: Option<Instant>,
     /// Why the last one wasn't answered.
     cause: String,
-    over: bool,
+    begun: bool,
     changed: bool,
 }
 
@@ -49,7 +49,7 @@ impl Outage {
     /// No answer came, and why.
     pub fn unanswered(&self, cause: &str) {
         let mut state = self.state();
-        if !state.over {
+        if !state.begun {
             cause.clone_into(&mut state.cause);
         }
     }
@@ -58,9 +58,9 @@ impl Outage {
     pub async fn begun(&self) {
         loop {
             let deadline = match &mut *self.state() {
-                State { over: true, .. } => return,
-                State { since: Some(since), over, .. } if since.elapsed() >= SILENCE => {
-                    *over = true;
+                State { begun: true, .. } => return,
+                State { since: Some(since), begun, .. } if since.elapsed() >= SILENCE => {
+                    *begun = true;
                     return;
                 }
                 State { since, .. } => since.unwrap_or_else(Instant::now) + SILENCE,
@@ -82,16 +82,29 @@ impl Outage {
     /// Whether the run ended because of it, before it changed anything.
     pub fn came_first(&self) -> bool {
         let state = self.state();
-        state.over && !state.changed
+        state.begun && !state.changed
+    }
+
+    /// Whether it has begun.
+    pub fn has_begun(&self) -> bool {
+        self.state().begun
     }
 
     /// What every request ends with; `sent` says whether AWS may have done it.
     pub fn failure(&self, op: &'static str, sent: bool) -> Failure {
-        let mut message = format!("no request has been answered for {} s", SILENCE.as_secs());
-        let cause = &self.state().cause;
-        if !cause.is_empty() {
-            message += &format!(": {cause}");
+        let state = self.state();
+        let silence = match state.begun {
+            true => SILENCE,
+            false => state.since.map_or(Duration::ZERO, |since| since.elapsed()),
+        };
+        let mut message = match silence.as_secs() {
+            0 => "no answer".to_owned(),
+            seconds => format!("no request has been answered for {seconds} s"),
+        };
+        if !state.cause.is_empty() {
+            message += &format!(": {}", state.cause);
         }
+        drop(state);
         Failure { op, message, ambiguous: sent, outage: true, ..Failure::default() }
     }
 

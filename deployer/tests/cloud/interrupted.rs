@@ -68,6 +68,29 @@ fn ctrl_c_ends_a_run_between_two_requests_and_twice_at_once() {
     assert_eq!(run.wait().unwrap().code(), Some(130));
 }
 
+/// Without a terminal and without `--yes` the plan is shown, and nothing is done.
+#[test]
+fn without_a_terminal_and_yes_nothing_is_changed() {
+    let account = Account::new();
+    let ran = |line, shows| {
+        let (ran, wire) = account.run_heard(line);
+        ran.ends(6)
+            .says(shows)
+            .says("no terminal to ask on")
+            .says("add --yes")
+            .says("nothing was changed");
+        wire.assert_no_writes();
+    };
+    ran("deploy", "+ rest api ops-api-dev");
+    ran("ci-role --repo me/api", "+ ci role");
+    account.run("deploy --yes").ends(0);
+    ran("destroy", "- rest api ops-api-dev");
+    ran("key rotate", "no terminal");
+    account.packages.change_commit("0123456789a");
+    account.run("deploy --yes").ends(0);
+    ran("rollback", "back to release 1");
+}
+
 /// What a lost answer of CreateRestApi may leave behind: AWS lets APIs share a name.
 #[tokio::test]
 async fn of_two_apis_the_younger_goes() {

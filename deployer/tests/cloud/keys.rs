@@ -96,7 +96,7 @@ fn without_a_stage_there_is_no_key() {
     let account = Account::new();
     account.run("key list").ends(0).says("stage dev has no key");
     account.run("key rotate --yes").ends(6).says("stage dev is not deployed");
-    account.run("key rotate").ends(6).says("no terminal");
+    account.run("key show").ends(1).says("stage dev is not deployed");
     account.run("key rotate --grace soon").ends(64);
 }
 

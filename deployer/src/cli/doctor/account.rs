@@ -1,10 +1,10 @@
 //! What the doctor asks of AWS: whose the credentials are, and how much room their account has.
 
-use super::super::explain::advise;
+use super::super::explain::{advise, failure};
 use super::super::releases::utc;
 use super::super::screen::time;
 use super::{Common, Line, PATIENCE, within};
-use crate::aws::{self, Access, Aws, Failure};
+use crate::aws::{self, Access, Aws};
 use crate::finding::Finding;
 use crate::resources::room::{
     LambdaRoom, Room, api_room, key_room, lambda_room, plan_room, role_room,
@@ -57,7 +57,7 @@ fn without_account(error: &Error, common: &Common) -> Vec<Line> {
 
 /// What went wrong, in a line, and the remedy that errors of this kind have everywhere.
 fn bad(error: &Error, common: &Common) -> Finding {
-    let failure = error.chain().find_map(<dyn std::error::Error>::downcast_ref::<Failure>);
+    let failure = failure(error);
     let (cause, next) = advise(error, failure, common);
     let said = failure.map_or_else(|| format!("{error:#}"), ToString::to_string);
     let said = said.lines().next().unwrap_or_default();

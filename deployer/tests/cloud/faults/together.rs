@@ -148,8 +148,9 @@ fn a_run_that_has_lost_its_lease_stops() {
     let account = Account::new();
     let world = World::of(&account).with(Slow).with(Usurper::default());
     let ran = world.run(&account, "deploy --yes").ends(3);
-    ran.says("this run could not renew its lease on the stage in time")
-        .says("now ann has the stage");
+    ran.says("this run could not renew its lease on the stage, and stopped; ann")
+        .says("has it now")
+        .says("next: cargo xtask status tells when it is free");
     world.mend();
     world.run(&account, "deploy --yes").ends(0);
     report_all("a lease that is lost", 1);
