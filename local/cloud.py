@@ -122,8 +122,9 @@ def main():
         proxy_headers=False,
         access_log=False,
         log_level="warning",
-        # Long enough that hardly a client sends a request into a connection's end.
-        timeout_keep_alive=20,
+        # Longer than the deployer keeps an idle connection (90 s), so that it never sends a request into one that
+        # is being closed.
+        timeout_keep_alive=120,
         timeout_graceful_shutdown=5,
     )
 
