@@ -7,7 +7,7 @@
 pub mod body;
 mod redact;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector,
@@ -135,7 +135,7 @@ impl Recorder {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let header = Header { format_version: 1, deployer: version, verb: verb.to_owned() };
         let (redactor, written, failed) = (Redactor::default(), 0, None);
-        let recorder = file.map_err(anyhow::Error::from).and_then(|file| {
+        let recorder = file.map_err(|error| anyhow!(reason(path, &error))).and_then(|file| {
             let mut inner = Inner { file, redactor, written, failed };
             inner.write(&serde_json::to_string(&header)?)?;
             Ok(Self { inner: Arc::new(Mutex::new(inner)), clock })
@@ -176,6 +176,16 @@ impl Inner {
     /// In one piece, so that a run that is killed leaves whole lines.
     fn write(&mut self, line: &str) -> io::Result<()> {
         self.file.write_all(format!("{line}\n").as_bytes())
+    }
+}
+
+/// Why a file could not be created, without the number of the OS error.
+fn reason(path: &Path, error: &io::Error) -> String {
+    let directory = path.parent().unwrap_or(path).display();
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => "the file exists already".to_owned(),
+        io::ErrorKind::NotFound => format!("the directory {directory} doesn't exist"),
+        _ => error.to_string().split(" (os error ").next().unwrap_or_default().to_owned(),
     }
 }
 

@@ -442,11 +442,16 @@ fn recording_is_never_written_over_what_is_there() {
     let home = shell.home.path();
     fs::write(home.join("mine.jsonl"), "mine").unwrap();
     std::os::unix::fs::symlink("elsewhere", home.join("link.jsonl")).unwrap();
-    for file in ["mine.jsonl", "link.jsonl", "no/such/directory.jsonl"] {
+    for (file, why) in [
+        ("mine.jsonl", "the file exists already"),
+        ("link.jsonl", "the file exists already"),
+        ("no/such/file.jsonl", "the directory no/such doesn't exist"),
+        ("mine.jsonl/file.jsonl", "Not a directory"),
+    ] {
         let output = shell.output(&format!("graph --record {file}"));
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(6), 0), "{said}");
-        assert!(said.contains(&format!("error: creating the recording {file}: ")), "{said}");
+        assert!(said.contains(&format!("error: creating the recording {file}: {why}\n")), "{said}");
         assert!(said.contains("next: choose a FILE"), "{said}");
     }
     assert_eq!(fs::read_to_string(home.join("mine.jsonl")).unwrap(), "mine");
