@@ -169,6 +169,15 @@ fn usage_errors_exit_with_64_and_suggest() {
         "deploy --canary 10% --bake 5w",
         "rollback --to the-last-one",
         "load --clients 0",
+        "load --seconds 1h",
+        "deploy --wait abc",
+        "deploy --smoke-timeout 0",
+        "key rotate --timeout 86401",
+        "key rotate --grace 5x",
+        "key rotate --grace 30",
+        "key rotate --grace 91d",
+        "logs --since abc",
+        "logs --since 2d",
     ]));
 }
 

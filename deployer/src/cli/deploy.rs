@@ -8,6 +8,7 @@ use super::run::{
     tell, with_lease,
 };
 use super::screen::{BOLD, DIM, GOOD, agrees, count, paint, result, say, time};
+use super::values::duration;
 use super::watch::{self, Watch};
 use super::widen::Leave;
 use super::{Common, Exit, Patience, show_plan};
@@ -49,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "PERCENT", value_parser = share, requires = "bake")]
     canary: Option<f64>,
     /// For how long; CloudWatch tells of errors a minute or two later
-    #[arg(long, value_name = "TIME", value_parser = watch::duration, requires = "canary")]
+    #[arg(long, value_name = "TIME", value_parser = duration(1), requires = "canary")]
     bake: Option<Duration>,
     #[command(flatten)]
     watch: Watch,

@@ -5,7 +5,8 @@ use super::explain::{self, NotDeployed, Preflight};
 use super::releases::utc;
 use super::run::{connect, look_at_lease, mind_interrupts, take_lease, with_lease};
 use super::screen::{BAD, DIM, GOOD, agrees, paint, result, say};
-use super::{Common, Exit, Patience, watch};
+use super::values::{TIMEOUT, duration, number};
+use super::{Common, Exit, Patience};
 use crate::aws::Aws;
 use crate::engine::{Action, Report, Step, Stopped};
 use crate::lease::Intent;
@@ -45,10 +46,11 @@ pub enum Verb {
 #[derive(Debug, clap::Args)]
 pub struct Rotate {
     /// How long the old key works on: 0s, 30m, 24h, 7d
-    #[arg(long, default_value = "24h", value_name = "TIME", value_parser = grace)]
+    #[arg(long, default_value = "24h", value_name = "TIME", value_parser = duration(90))]
     grace: Duration,
     /// How many seconds AWS may take until the new key is known everywhere
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    #[arg(value_parser = number("seconds", TIMEOUT))]
     timeout: u64,
     #[command(flatten)]
     patience: Patience,
@@ -69,15 +71,6 @@ pub struct Revoke {
     id: String,
     #[command(flatten)]
     patience: Patience,
-}
-
-/// As durations are written elsewhere, and in days, up to ninety.
-fn grace(text: &str) -> Result<Duration, String> {
-    let Some(days) = text.strip_suffix('d') else { return watch::duration(text) };
-    match days.parse() {
-        Ok(days @ 0..=90) => Ok(Duration::from_secs(days * 24 * 3600)),
-        _ => Err("write 0s, 30m, 24h, or up to 90d".to_owned()),
-    }
 }
 
 impl Verb {
@@ -311,19 +304,4 @@ pub fn still_working(aws: &Aws) -> Vec<String> {
     let until =
         |(id, until): (String, i64)| format!("key {id} was rotated and works until {}", utc(until));
     retiring(aws).into_iter().map(until).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn grace_is_told_in_any_unit() {
-        let seconds = |text| super::grace(text).map(|grace| grace.as_secs());
-        assert_eq!(
-            (seconds("0s"), seconds("24h"), seconds("7d")),
-            (Ok(0), Ok(86_400), Ok(604_800))
-        );
-        for bad in ["", "d", "91d", "-1d", "1.5d", "25h", "soon"] {
-            assert!(super::grace(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -3,11 +3,11 @@
 use super::run::{Deployed, connect, deployed};
 use super::screen::{BAD, DIM, GOOD, count, paint, result, say};
 use super::smoke_test::QUOTA_EXCEEDED;
+use super::values::number;
 use super::{Common, Exit, explain};
 use crate::load::{Load, Tally};
 use crate::resources::SecretParameter;
 use anyhow::{Result, bail};
-use clap::value_parser;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -26,11 +26,13 @@ Examples:
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How many callers, each of whom calls again as soon as it is answered
-    #[arg(long, default_value_t = 50, value_name = "NUMBER", value_parser = value_parser!(u16).range(1..=1000))]
-    clients: u16,
+    #[arg(long, default_value_t = 50, value_name = "NUMBER")]
+    #[arg(value_parser = number("clients", 1..=1000))]
+    clients: u64,
     /// For how long
-    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = value_parser!(u16).range(1..=3600))]
-    seconds: u16,
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    #[arg(value_parser = number("seconds", 1..=3600))]
+    seconds: u64,
 }
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
@@ -46,8 +48,8 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         key: &key,
         endpoints,
         release: &release,
-        clients: args.clients.into(),
-        time: Duration::from_secs(args.seconds.into()),
+        clients: usize::try_from(args.clients)?,
+        time: Duration::from_secs(args.seconds),
         quota_exceeded: AtomicU64::new(0),
     };
     if !common.quiet {

@@ -5,7 +5,8 @@ mod tail;
 
 use super::run::connect;
 use super::screen::{result, say};
-use super::{Common, Exit, explain, watch};
+use super::values::duration;
+use super::{Common, Exit, explain};
 use crate::aws::Aws;
 use crate::resources::{log_lines, log_sources};
 use crate::retry::pause;
@@ -38,7 +39,7 @@ pub struct Args {
     #[arg(short, long)]
     follow: bool,
     /// From how long ago
-    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = watch::duration)]
+    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = duration(1))]
     since: Duration,
     /// Only lines in which this text stands
     #[arg(long, value_name = "TEXT")]

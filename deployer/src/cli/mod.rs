@@ -26,6 +26,7 @@ mod screen;
 pub mod show_plan;
 mod smoke_test;
 mod status;
+mod values;
 mod verify;
 mod watch;
 mod widen;
@@ -38,9 +39,8 @@ use crate::http::connector;
 use crate::record::Recorder;
 use crate::stack::ENDPOINTS;
 use anyhow::{Context, Result};
-use clap::builder::RangedU64ValueParser;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -171,6 +171,7 @@ impl Common {
 pub struct Patience {
     /// How long to wait for another run that has the stage to finish
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    #[arg(value_parser = values::number("seconds", 0..=86_400))]
     wait: u64,
 }
 
@@ -178,11 +179,6 @@ impl Patience {
     fn time(&self) -> Duration {
         Duration::from_secs(self.wait)
     }
-}
-
-/// Seconds that AWS may take: up to a day.
-fn seconds() -> RangedU64ValueParser {
-    value_parser!(u64).range(1..=86_400)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

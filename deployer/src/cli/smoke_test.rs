@@ -2,6 +2,7 @@
 
 use super::run::{Deployed, connect, deployed};
 use super::screen::{BAD, CHANGED, DIM, GOOD, paint, result, say};
+use super::values::{TIMEOUT, number};
 use super::{Common, Exit, explain};
 use crate::aws::Aws;
 use crate::contract::Endpoint;
@@ -34,7 +35,8 @@ pub const QUOTA_EXCEEDED: &str = "the key's quota begins anew with the next mont
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How many seconds AWS may take until everything it was told is true everywhere
-    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = super::seconds())]
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    #[arg(value_parser = number("seconds", TIMEOUT))]
     timeout: u64,
 }
 

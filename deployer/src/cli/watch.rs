@@ -5,6 +5,7 @@ use super::progress::Spinner;
 use super::releases::shown;
 use super::run::{carry_out, stopped};
 use super::screen::{BAD, CHANGED, DIM, GOOD, count, paint, say, time};
+use super::values::{TIMEOUT, number};
 use super::{Common, Exit, explain, smoke_test};
 use crate::aws::Aws;
 use crate::contract::reserved_now;
@@ -17,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How closely a release is watched once it serves.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -26,7 +27,8 @@ pub struct Watch {
     #[arg(long)]
     no_smoke: bool,
     /// How many seconds AWS may take until the new release answers everywhere
-    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = super::seconds())]
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    #[arg(value_parser = number("seconds", TIMEOUT))]
     smoke_timeout: u64,
 }
 
@@ -276,22 +278,4 @@ pub async fn end_return(common: &Common, aws: &Aws, api: &ApiId) -> Result<bool>
     ));
     go_back(common, aws, api, &why).await.context("ending what the last run began")?;
     Ok(true)
-}
-
-/// `90`, `90s`, `5m`, `1h`.
-///
-/// # Errors
-/// Says what is wrong with it.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let (digits, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
-    let seconds = match unit {
-        "s" | "" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return Err(format!("{unit:?} is no unit; write 90s, 5m or 1h")),
-    };
-    let number: u64 = digits.parse().map_err(|_| "write 90s, 5m or 1h".to_owned())?;
-    let longest = Duration::from_secs(24 * 3600);
-    let duration = Duration::from_secs(number.saturating_mul(seconds));
-    if duration > longest { Err("that is more than a day".to_owned()) } else { Ok(duration) }
 }
