@@ -446,6 +446,35 @@ fn policies_are_written_to_files_as_they_are_printed() {
 }
 
 #[test]
+fn paths_of_policies_are_printed_as_json() {
+    let written = Shell::new(&[]).output("policy --mode all --out policies --json --quiet");
+    let paths: serde_json::Value = serde_json::from_slice(&written.stdout).unwrap();
+    let wanted = ["api", "data", "iam"].map(|name| (name, format!("policies/{name}.json")));
+    assert_eq!(paths, json!(std::collections::BTreeMap::from(wanted)));
+}
+
+/// Modes and stages share the names of files.
+#[test]
+fn policies_never_replace_files_with_other_content() {
+    let shell = Shell::new(&[]);
+    let out = |line: &str| shell.output(&format!("policy --out policies {line}"));
+    let read = |name: &str| fs::read_to_string(shell.home.path().join("policies").join(name));
+    assert_eq!(out("--mode read").status.code(), Some(0));
+    assert_eq!(out("--mode read").status.code(), Some(0), "the same content is no conflict");
+    let before = read("iam.json").unwrap();
+    fs::remove_file(shell.home.path().join("policies/api.json")).unwrap();
+    for line in ["--mode all", "--mode read --stage prod"] {
+        let Output { status, stdout, stderr } = out(line);
+        let said = String::from_utf8(stderr).unwrap();
+        assert_eq!((status.code(), stdout.len()), (Some(6), 0), "{said}");
+        assert!(said.contains("policies/data.json: the file exists already"), "{said}");
+        assert!(said.contains("next: choose another directory"), "{said}");
+        assert!(read("api.json").is_err(), "written before all files were checked");
+        assert_eq!(read("iam.json").unwrap(), before);
+    }
+}
+
+#[test]
 fn recording_is_never_written_over_what_is_there() {
     let shell = Shell::new(&[]);
     let home = shell.home.path();

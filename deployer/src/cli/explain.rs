@@ -1,6 +1,7 @@
 //! Errors, for people: what was being done, what AWS said, the likely cause, the next command.
 
 use super::advice;
+use super::policy::FileDiffers;
 use super::rights::Lacking;
 use super::screen::{BAD, DIM, NobodyToAsk, paint, say};
 use super::widen::Widens;
@@ -190,6 +191,9 @@ pub fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (Str
     }
     if error.is::<NoRecording>() {
         return owned("", "choose a FILE that isn't there yet, in a directory that you may write");
+    }
+    if error.is::<FileDiffers>() {
+        return owned("", "choose another directory for --out, or delete the file");
     }
     if error.is::<NotDeployed>() {
         return owned("", &common.command("deploy"));

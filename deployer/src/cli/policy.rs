@@ -8,10 +8,13 @@ use crate::aws::{Failure, NoRegion};
 use crate::env::Env;
 use crate::rights::{Mode, policies};
 use crate::stack::APP;
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, bail};
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 pub const EXAMPLES: &str = "\
 One object of several policies by name, for IAM takes at most 6,144 characters in one: all that is
@@ -29,7 +32,9 @@ Examples:
   for file in policies/*.json; do
     aws iam create-policy --policy-name \"ops-api-dev-$(basename $file .json)\" \\
       --policy-document \"file://$file\"
-  done";
+  done
+
+--out uses the same file names for every mode and stage. It replaces no file that has other content.";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -52,15 +57,48 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         result(format!("{:#}", json!(policies)));
         return Ok(Exit::Done);
     };
+    let files: BTreeMap<_, _> = (policies.into_iter())
+        .map(|(name, document)| {
+            (name, (directory.join(format!("{name}.json")), format!("{document:#}\n")))
+        })
+        .collect();
+    for (path, text) in files.values() {
+        check_replaces_nothing(path, text).context(Preflight)?;
+    }
     fs::create_dir_all(directory)
         .with_context(|| format!("creating directory {}", directory.display()))?;
-    for (name, document) in policies {
-        let path = directory.join(format!("{name}.json"));
-        fs::write(&path, format!("{document:#}\n"))
-            .with_context(|| format!("writing {}", path.display()))?;
-        result(path.display());
+    for (path, text) in files.values() {
+        fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    if common.json {
+        let path = |(name, (path, _)): (_, (PathBuf, _))| (name, path.display().to_string());
+        result(format!("{:#}", json!(files.into_iter().map(path).collect::<BTreeMap<_, _>>())));
+    } else {
+        files.values().for_each(|(path, _)| result(path.display()));
     }
     Ok(Exit::Done)
+}
+
+/// A file that `--out` would replace has other content, such as the policy of another mode or stage.
+#[derive(Debug)]
+pub struct FileDiffers(PathBuf);
+
+impl fmt::Display for FileDiffers {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "writing {}: the file exists already and has other content", self.0.display())
+    }
+}
+
+impl std::error::Error for FileDiffers {}
+
+fn check_replaces_nothing(path: &Path, text: &str) -> Result<()> {
+    match fs::read(path) {
+        Ok(content) if content != text.as_bytes() => bail!(FileDiffers(path.to_owned())),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("reading {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Without credentials, or without a region.
