@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use clap::CommandFactory;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -137,6 +138,22 @@ fn help_of_every_verb() {
     let listed = Shell::new(&[]).run("-h");
     assert!(verbs.iter().all(|verb| listed.contains(verb.split(' ').next().unwrap())), "{listed}");
     assert_seen!(seen.join("\n"));
+}
+
+/// Clap wraps longer lines, which breaks the columns of the examples.
+#[test]
+fn help_has_no_line_longer_than_100_columns() {
+    fn check(command: &mut clap::Command) {
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let shown = command.render_long_help().to_string();
+        for line in examples.lines().chain(shown.lines()) {
+            assert!(line.chars().count() <= 100, "{}: {line}", command.get_name());
+        }
+        command.get_subcommands_mut().for_each(check);
+    }
+    let mut command = deployer::cli::Cli::command();
+    command.build(); // so that the global options are in every verb's help
+    check(&mut command);
 }
 
 #[test]

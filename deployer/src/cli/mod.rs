@@ -86,6 +86,7 @@ pub struct Cli {
 
 /// Flags that every verb takes, before or after it.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Common {
     /// Which stage of the API: its own copy of everything
     #[arg(
@@ -232,7 +233,7 @@ enum Verb {
     /// Print the API key, and have another take its place
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::Verb),
-    /// Print the least IAM policy that the deployer can work with
+    /// Print the least IAM policies that the deployer can work with
     #[command(after_help = policy::EXAMPLES)]
     Policy(policy::Args),
     /// Make or delete the role as which GitHub's jobs deploy a stage

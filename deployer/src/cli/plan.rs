@@ -15,7 +15,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   deployer plan                               against AWS, with the usual credentials
   deployer plan --local                       against the local cloud
-  deployer plan --out dev.plan.json           save it; `deployer deploy dev.plan.json` does just that
+  deployer plan --out dev.plan.json           save it; `deploy dev.plan.json` applies exactly this
   deployer plan --detailed-exitcode --quiet   for scripts: 0 nothing to do, 2 differences";
 
 #[derive(Debug, clap::Args)]

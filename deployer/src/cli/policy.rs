@@ -17,18 +17,20 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 pub const EXAMPLES: &str = "\
-One object of several policies by name, for IAM takes at most 6,144 characters in one: all that is
-about a service is in one of them. They are for the account and region of the credentials, which
-need no rights for this; without any, ACCOUNT and REGION stand where yours belong. They hold for one
-stage.
+The output is one JSON object: each key is the name of a policy, each value its document. There are
+several policies because IAM limits one to 6,144 characters. All permissions for a service are in
+one policy. The policies cover one stage in the account and region of the credentials. The
+credentials need no permissions for this command. Without credentials, ACCOUNT and REGION are
+placeholders that you replace.
 
 Examples:
-  deployer policy | jq 'keys'                    deploy, rollback, and all that reads
-  deployer --stage prod policy --mode destroy
-  deployer policy --mode all                     all of these: what `ci-role` gives a role
-  deployer policy --mode ci-role                 what making that role takes
-  deployer policy --mode read                    plan, status, outputs, …; the key, too
-  deployer policy --out policies                 a file for each, whose paths are printed
+  deployer policy | jq 'keys'                    deploy, rollback and the verbs that only read
+  deployer --stage prod policy --mode destroy    destroy
+  deployer policy --mode read                    plan, status, outputs, …; can read the API key
+  deployer policy --mode all                     deploy, destroy and read: the policies that
+                                                 `ci-role` attaches to its role
+  deployer policy --mode ci-role                 create and delete that role
+  deployer policy --out policies                 write one file per policy and print the paths
   for file in policies/*.json; do
     aws iam create-policy --policy-name \"ops-api-dev-$(basename $file .json)\" \\
       --policy-document \"file://$file\"
@@ -38,10 +40,10 @@ Examples:
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What they are for
+    /// Which verbs the policies are for
     #[arg(long, value_enum, default_value = "deploy")]
     mode: Mode,
-    /// Write each to a file NAME.json in this directory instead
+    /// Write each policy to a file NAME.json in this directory instead
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
