@@ -70,15 +70,6 @@ pub fn reserved_now(mut endpoints: Vec<Endpoint>, now: &[Endpoint]) -> Vec<Endpo
     endpoints
 }
 
-/// Whether API Gateway answered that the key's quota is used up until its period ends (QUOTA_EXCEEDED). The
-/// status is that of a throttled call too (THROTTLED, `Too Many Requests`), which passes within seconds; the
-/// message tells them apart (API Gateway, "Gateway response types"). It says nothing about the release.
-pub fn is_quota_exceeded(status: u16, body: &str) -> bool {
-    let message =
-        || Some(serde_json::from_str::<Value>(body).ok()?["message"].as_str()?.to_owned());
-    status == 429 && message().is_some_and(|message| message == "Limit Exceeded")
-}
-
 /// What is read of a record lives as long as the program, which reads a few in all its life.
 fn kept<'de, D: Deserializer<'de>>(text: D) -> Result<Text, D::Error> {
     String::deserialize(text).map(|text| &*text.leak())
@@ -223,14 +214,6 @@ mod tests {
 
     fn check(body: &str) -> Result<(), String> {
         METADATA.check_body(body, &Release::stated("1.2.3", "abc"))
-    }
-
-    #[test]
-    fn quota_exceeded_is_told_from_throttled() {
-        assert!(is_quota_exceeded(429, r#"{"message":"Limit Exceeded"}"#));
-        assert!(!is_quota_exceeded(429, r#"{"message":"Too Many Requests"}"#));
-        assert!(!is_quota_exceeded(200, r#"{"message":"Limit Exceeded"}"#));
-        assert!(!is_quota_exceeded(429, "<html>"));
     }
 
     #[test]

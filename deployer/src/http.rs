@@ -163,6 +163,15 @@ pub struct Answer {
     pub body: String,
 }
 
+impl Answer {
+    /// Whether API Gateway answered that the key's quota is used up until its period ends (QUOTA_EXCEEDED,
+    /// `LimitExceededException`). A throttled call (THROTTLED, `TooManyRequestsException`) has the same status and
+    /// passes within seconds. A used-up quota says nothing about the release.
+    pub fn is_quota_exceeded(&self) -> bool {
+        self.status == 429 && self.error_type == "LimitExceededException"
+    }
+}
+
 /// Asks for a page as a caller would. Redirects are answers.
 ///
 /// # Errors

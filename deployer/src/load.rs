@@ -1,6 +1,6 @@
 //! Load: callers who never pause, each of whose answers is held to the table of endpoints.
 
-use crate::contract::{Endpoint, is_quota_exceeded};
+use crate::contract::Endpoint;
 use crate::engine::Secret;
 use crate::http::get;
 use crate::release::Release;
@@ -94,7 +94,7 @@ impl Load<'_> {
         let answer = get(self.http, &url, &[("x-api-key", self.key.reveal())]).await;
         let took = began.elapsed();
         let (status, judged) = match &answer {
-            Ok(answer) if is_quota_exceeded(answer.status, &answer.body) => {
+            Ok(answer) if answer.is_quota_exceeded() => {
                 self.quota_exceeded.fetch_add(1, Ordering::Relaxed);
                 (Some(answer.status), Ok(()))
             }

@@ -2,7 +2,7 @@
 
 mod pace;
 
-use crate::contract::{Endpoint, is_quota_exceeded};
+use crate::contract::Endpoint;
 use crate::engine::{Secret, Stop, Stopped};
 use crate::http::{Answer, CLOSE, get};
 use crate::release::Release;
@@ -233,10 +233,14 @@ async fn ask(caller: &Caller<'_>, check: &Check) -> Verdict {
     match get(http, &format!("{url}{}", check.path), &headers).await {
         Ok(answer) => {
             verdict.status = Some(answer.status);
-            verdict.failure = judge(check, &answer, release).err();
+            verdict.quota_exceeded = answer.is_quota_exceeded();
+            verdict.failure = if verdict.quota_exceeded {
+                Some("the key's quota is used up, so this could not be judged".to_owned())
+            } else {
+                judge(check, &answer, release).err()
+            };
             verdict.gateway_error =
                 answer.status == 500 && answer.error_type == "InternalServerErrorException";
-            verdict.quota_exceeded = is_quota_exceeded(answer.status, &answer.body);
             verdict.body = answer.body.chars().take(300).collect();
         }
         Err(error) => verdict.failure = Some(format!("no answer: {error}")),
@@ -282,9 +286,6 @@ pub async fn await_key(
 
 fn judge(check: &Check, answer: &Answer, release: &Release) -> Result<(), String> {
     let Answer { status, content_type, body, .. } = answer;
-    if is_quota_exceeded(*status, body) {
-        return Err("the key's quota is used up, so this could not be judged".to_owned());
-    }
     match &check.promise {
         Some(endpoint) => endpoint.judge(*status, content_type, body, release),
         None if *status == 403 => Ok(()),

@@ -1,10 +1,11 @@
 //! The smoke test when something is wrong.
 
 use crate::account::Account;
-use crate::rollback::{deploy, releases, states};
+use crate::rollback::{answer, deploy, healthy, releases, states};
 use crate::world::fault::{Fault, Verdict};
 use crate::world::{Request, Response, World, refuse};
 use aws_sdk_apigateway::types::{Op, PatchOperation};
+use serde_json::json;
 use std::time::Duration;
 
 #[tokio::test]
@@ -110,7 +111,15 @@ async fn call(url: &str, key: &str) -> (u16, String) {
 /// Until then, API Gateway refuses every call that it would let in.
 struct Refused {
     until: Duration,
+    error_type: &'static str,
     message: &'static str,
+}
+
+impl Refused {
+    fn for_used_up_quota() -> Self {
+        let (error_type, message) = ("LimitExceededException", "Limit Exceeded");
+        Self { until: Duration::MAX, error_type, message }
+    }
 }
 
 impl Fault for Refused {
@@ -118,7 +127,7 @@ impl Fault for Refused {
         if request.service != "execute-api" || !answer.is_ok() || now >= self.until {
             return Verdict::Pass;
         }
-        Verdict::Answer(refuse("execute-api", 429, "", self.message))
+        Verdict::Answer(refuse("execute-api", 429, self.error_type, self.message))
     }
 }
 
@@ -126,8 +135,7 @@ impl Fault for Refused {
 fn used_up_quota_rolls_no_release_back() {
     let account = Account::deployed();
     deploy(&account, "0123456789a").ends(0);
-    let world =
-        World::of(&account).with(Refused { until: Duration::MAX, message: "Limit Exceeded" });
+    let world = World::of(&account).with(Refused::for_used_up_quota());
     account.packages.change_commit("0123456789b");
     let ran = world.run(&account, "deploy --yes").ends(0).says("release 3 is live");
     ran.says("warning: the key's quota is used up").says("smoke test: 7 of 10 passed");
@@ -139,11 +147,24 @@ fn used_up_quota_rolls_no_release_back() {
     world.run(&account, "smoke-test").ends(0);
 }
 
+/// The body of a used-up quota, but from the function.
+#[test]
+fn limit_exceeded_of_a_function_is_a_failure() {
+    let account = Account::deployed();
+    let full = answer(429, &json!({ "message": "Limit Exceeded" }));
+    account.packages.put_two_faced_code("health", Some(&healthy("0123456789a")), Some(&full));
+    account.packages.change_commit("0123456789a");
+    let ran = account.run("deploy --yes --smoke-timeout 1").ends(5);
+    let ran = ran.says("GET /health: status 429 instead of 200");
+    ran.says("release 2 was withdrawn; release 1 serves again");
+}
+
 #[test]
 fn throttled_calls_are_repeated_until_they_pass() {
     let account = Account::deployed();
     let until = Duration::from_secs(20);
-    let world = World::of(&account).with(Refused { until, message: "Too Many Requests" });
+    let (error_type, message) = ("TooManyRequestsException", "Too Many Requests");
+    let world = World::of(&account).with(Refused { until, error_type, message });
     account.packages.change_commit("0123456789a");
     let ran = world.run(&account, "deploy --yes").ends(0);
     ran.says("smoke test: 10 of 10 passed").says("release 2 is live");
