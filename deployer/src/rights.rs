@@ -13,7 +13,7 @@ mod table;
 use crate::env::Env;
 use crate::stack::PERMISSIONS_BOUNDARY;
 use clap::ValueEnum;
-pub use question::{Answer, Missing, Question, questions};
+pub use question::{Answer, Denial, Missing, Question, questions};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 pub use steps::{Needs, needs};

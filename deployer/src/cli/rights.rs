@@ -46,7 +46,7 @@ fn line(Missing { action, resources, why, .. }: &Missing) -> String {
         0 | 1 => String::new(),
         number => format!(" and {} more", number - 1),
     };
-    let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+    let why = why.reason().map(|why| format!(" ({why})")).unwrap_or_default();
     format!("{action} on {}{more}{why}", resources.first().map_or("*", String::as_str))
 }
 

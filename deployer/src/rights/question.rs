@@ -29,8 +29,6 @@ struct Thing {
     only: &'static [&'static str],
 }
 
-const FORBIDDEN: &str = "the organisation's policies don't seem to allow it";
-
 /// IAM's answer for one example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -47,13 +45,49 @@ pub enum Answer {
     Unclear,
 }
 
+/// Why a request would be refused, from the most certain reason to the most doubtful. If the ARNs of a thing differ, the
+/// greatest counts, because it isn't known for which of them AWS checks the right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Denial {
+    /// No policy allows it.
+    Unallowed,
+    /// A policy denies it.
+    Denied,
+    /// The permissions boundary doesn't allow it.
+    Bounded,
+    /// A policy of the organisation doesn't allow it, as far as IAM can judge the policy's conditions.
+    Forbidden,
+}
+
+impl Denial {
+    fn from_answer(answer: Answer) -> Option<Self> {
+        match answer {
+            Answer::Allowed | Answer::Unclear => None,
+            Answer::Lacking => Some(Self::Unallowed),
+            Answer::Denied => Some(Self::Denied),
+            Answer::Bounded => Some(Self::Bounded),
+            Answer::Forbidden => Some(Self::Forbidden),
+        }
+    }
+
+    /// What a message adds to the missing right, if anything.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Unallowed => None,
+            Self::Denied => Some("a policy denies it"),
+            Self::Bounded => Some("the permissions boundary doesn't allow it"),
+            Self::Forbidden => Some("the organisation's policies don't seem to allow it"),
+        }
+    }
+}
+
 /// A right that isn't there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Missing {
     pub action: &'static str,
     pub on: On,
     pub resources: Vec<String>,
-    pub why: &'static str,
+    pub why: Denial,
 }
 
 impl Missing {
@@ -61,7 +95,7 @@ impl Missing {
     /// doesn't say which keys of these it wasn't told (SimulatePrincipalPolicy); and the service-linked role is made
     /// once for an account.
     pub fn is_doubtful(&self) -> bool {
-        self.why == FORBIDDEN || self.on == On::ServiceLinkedRole
+        self.why == Denial::Forbidden || self.on == On::ServiceLinkedRole
     }
 
     /// Whether a run that needs these needs this one.
@@ -111,28 +145,19 @@ impl Question {
             let key = (action.to_owned(), arn.clone());
             answers.get(&key).copied().unwrap_or(Answer::Unclear)
         };
-        let mut missing: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+        let mut missing: BTreeMap<Denial, Vec<String>> = BTreeMap::new();
         for Thing { arns, only } in &self.things {
-            let whys: Option<Vec<_>> = arns.iter().map(|arn| why(answer(arn))).collect();
             let concerned = only.is_empty() || only.contains(&action);
-            if let (Some(arn), Some(whys), true) = (arns.first(), whys, concerned) {
-                let worst = whys.into_iter().max().unwrap_or_default();
-                missing.entry(worst).or_default().push(arn.clone());
+            // One ARN without a denial is enough.
+            let denials: Option<Vec<Denial>> =
+                arns.iter().map(|arn| Denial::from_answer(answer(arn))).collect();
+            let denial = denials.and_then(|denials| denials.into_iter().max());
+            if let (Some(arn), Some(denial), true) = (arns.first(), denial, concerned) {
+                missing.entry(denial).or_default().push(arn.clone());
             }
         }
         let one = |(why, resources)| Missing { action, on: self.on, resources, why };
         missing.into_iter().map(one).collect()
-    }
-}
-
-/// Nothing where the right is there, or may be.
-fn why(answer: Answer) -> Option<&'static str> {
-    match answer {
-        Answer::Allowed | Answer::Unclear => None,
-        Answer::Lacking => Some(""),
-        Answer::Denied => Some("a policy denies it"),
-        Answer::Bounded => Some("the permissions boundary doesn't allow it"),
-        Answer::Forbidden => Some(FORBIDDEN),
     }
 }
 
@@ -317,15 +342,29 @@ mod tests {
         assert_eq!(question.missing(&answered(&question, Answer::Unclear)), []);
         assert_eq!(question.missing(&answered(&question, Answer::Allowed)), []);
         for (answer, why) in [
-            (Answer::Lacking, ""),
-            (Answer::Denied, "a policy denies it"),
-            (Answer::Bounded, "the permissions boundary doesn't allow it"),
-            (Answer::Forbidden, FORBIDDEN),
+            (Answer::Lacking, Denial::Unallowed),
+            (Answer::Denied, Denial::Denied),
+            (Answer::Bounded, Denial::Bounded),
+            (Answer::Forbidden, Denial::Forbidden),
         ] {
             let missing = question.missing(&answered(&question, answer));
             assert_eq!(missing.len(), question.actions.len());
             assert!(missing.iter().all(|missing| missing.why == why));
         }
+    }
+
+    #[test]
+    fn most_doubtful_denial_of_the_arns_of_a_thing_counts() {
+        let question = about(On::Roles);
+        let mut answers = answered(&question, Answer::Forbidden);
+        for ((_, arn), answer) in &mut answers {
+            if arn.contains("/ops-api/dev/") {
+                *answer = Answer::Bounded;
+            }
+        }
+        let missing = question.missing(&answers);
+        assert_eq!(missing.len(), question.actions.len());
+        assert!(missing.iter().all(Missing::is_doubtful), "{missing:?}");
     }
 
     #[test]
