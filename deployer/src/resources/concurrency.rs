@@ -36,8 +36,9 @@ pub async fn check_reservations(cx: &Aws, plan: &Plan) -> Result<()> {
         return Ok(());
     }
     let Ok(room) = lambda_room(cx).await else { return Ok(()) };
+    let Some(now_unreserved) = room.unreserved else { return Ok(()) };
     let unreserved = UNRESERVED.min(room.concurrency);
-    let left = room.unreserved - unreserved;
+    let left = now_unreserved - unreserved;
     if wanted > left {
         bail!(TooMuchReserved { wanted, left: left.max(0), quota: room.concurrency, unreserved });
     }

@@ -27,15 +27,20 @@ impl InFlight {
     }
 
     async fn within(cx: &Aws, endpoints: &[Endpoint]) -> Self {
+        let unreserved = lambda_room(cx).await.ok().and_then(|room| room.unreserved);
+        Self::from_unreserved(unreserved, endpoints)
+    }
+
+    /// `unreserved` is what the account has left, if that is known.
+    fn from_unreserved(unreserved: Option<i64>, endpoints: &[Endpoint]) -> Self {
         let half = |calls: usize| Semaphore::new((calls / 2).clamp(1, MOST));
-        let unreserved = lambda_room(cx).await.map_or(0, |room| room.unreserved);
-        let unreserved = usize::try_from(unreserved).unwrap_or_default();
+        let unreserved = unreserved.map(|calls| usize::try_from(calls).unwrap_or_default());
         let reserved = endpoints.iter().filter_map(|endpoint| {
             let calls = endpoint.reserved?;
             Some((endpoint.function, (calls, half(calls.into()))))
         });
         Self {
-            unreserved: if unreserved == 0 { Semaphore::new(UNKNOWN) } else { half(unreserved) },
+            unreserved: unreserved.map_or_else(|| Semaphore::new(UNKNOWN), half),
             reserved: reserved.collect(),
         }
     }
@@ -49,5 +54,20 @@ impl InFlight {
     /// Whether Lambda refuses every call of this function, because none is reserved for it.
     pub fn is_off(&self, function: &str) -> bool {
         self.reserved.get(function).is_some_and(|(calls, _)| *calls == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_unreserved_executions_are_not_an_unknown_number() {
+        let turns =
+            |unreserved| InFlight::from_unreserved(unreserved, &[]).unreserved.available_permits();
+        assert_eq!(turns(None), UNKNOWN);
+        assert_eq!(turns(Some(0)), 1);
+        assert_eq!(turns(Some(40)), 20);
+        assert_eq!(turns(Some(1000)), MOST);
     }
 }

@@ -24,8 +24,8 @@ pub struct Room {
 /// What Lambda allows the account in this region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LambdaRoom {
-    /// Calls at once that no function has reserved for itself, of so many.
-    pub unreserved: i64,
+    /// Calls at once that no function has reserved for itself, of so many. `None` where Lambda doesn't say.
+    pub unreserved: Option<i64>,
     pub concurrency: i64,
     /// Bytes of all versions of all functions.
     pub code: Room,
@@ -38,7 +38,7 @@ pub async fn lambda_room(cx: &Aws) -> Result<LambdaRoom> {
     let answer = cx.call("lambda:GetAccountSettings", request).await?;
     let limit = answer.account_limit();
     Ok(LambdaRoom {
-        unreserved: limit.and_then(|l| l.unreserved_concurrent_executions()).unwrap_or(0).into(),
+        unreserved: limit.and_then(|l| l.unreserved_concurrent_executions()).map(i64::from),
         concurrency: limit.map_or(0, |limit| limit.concurrent_executions()).into(),
         code: Room {
             used: answer.account_usage().map_or(0, |usage| usage.total_code_size()),

@@ -131,17 +131,22 @@ async fn rights(aws: &Aws, common: &Common) -> Finding {
 
 fn lambda(LambdaRoom { unreserved, concurrency, code }: LambdaRoom) -> Finding {
     let megabytes = |bytes: i64| bytes / 1_000_000;
+    let reserved = unreserved.map_or_else(
+        || "an unknown number".to_owned(),
+        |unreserved| (concurrency - unreserved).to_string(),
+    );
     let found = format!(
-        "{concurrency} calls at once, {} of them reserved; {} of {} MB of code",
-        concurrency - unreserved,
+        "{concurrency} calls at once, {reserved} of them reserved; {} of {} MB of code",
         megabytes(code.used),
         megabytes(code.limit)
     );
     let raise = "aws service-quotas list-service-quotas --service-code lambda tells which can be \
                  raised, and how";
-    match unreserved < FEW_CALLS || code.used > code.limit / 10 * 9 {
-        true => Finding::warning(found, raise),
-        false => Finding::ok(found),
+    let few_calls = unreserved.is_some_and(|unreserved| unreserved < FEW_CALLS);
+    if few_calls || code.used > code.limit / 10 * 9 {
+        Finding::warning(found, raise)
+    } else {
+        Finding::ok(found)
     }
 }
 
