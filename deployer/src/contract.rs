@@ -5,8 +5,6 @@ use crate::release::Release;
 use anyhow::bail;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use std::fmt;
-use std::panic::Location;
 
 /// Written in `stack.rs`, or in the record of an earlier release.
 type Text = &'static str;
@@ -35,29 +33,6 @@ pub struct Endpoint {
     /// as many as the account has left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<u16>,
-    #[serde(skip)]
-    place: Place,
-}
-
-/// The line of a table of endpoints, for messages. It is no part of what an endpoint is, so all places are equal.
-#[derive(Clone, Copy, Debug, Default)]
-struct Place(Option<&'static Location<'static>>);
-
-impl PartialEq for Place {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Place {}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self.0 {
-            Some(location) => write!(f, "{}:{}", location.file(), location.line()),
-            None => f.write_str("the record of a release"),
-        }
-    }
 }
 
 /// These endpoints with what is reserved for their functions now: a function has that, whichever release serves.
@@ -76,7 +51,6 @@ fn kept<'de, D: Deserializer<'de>>(text: D) -> Result<Text, D::Error> {
 }
 
 /// `GET path`, answered by a function.
-#[track_caller]
 pub const fn get(path: &'static str, function: &'static str) -> Endpoint {
     Endpoint {
         method: "GET",
@@ -87,7 +61,6 @@ pub const fn get(path: &'static str, function: &'static str) -> Endpoint {
         body: "\"$ANY\"",
         limit: None,
         reserved: None,
-        place: Place(Some(Location::caller())),
     }
 }
 
@@ -95,7 +68,7 @@ pub const fn get(path: &'static str, function: &'static str) -> Endpoint {
 /// must be the same.
 ///
 /// # Errors
-/// Names the setting, its line, and the line where it counts.
+/// Names the setting, its route, and the route where it counts.
 pub fn check_shared_functions(endpoints: &[Endpoint]) -> anyhow::Result<()> {
     for (index, endpoint) in endpoints.iter().enumerate() {
         let same_function = |other: &&Endpoint| other.function == endpoint.function;
@@ -108,13 +81,11 @@ pub fn check_shared_functions(endpoints: &[Endpoint]) -> anyhow::Result<()> {
             continue;
         };
         bail!(
-            "{}: {} has .{setting}, a setting of the function {}, which is made from its first route, {} of {}; \
-             move the setting there",
-            endpoint.place,
+            "ENDPOINTS of deployer/src/stack.rs: {} has .{setting}, a setting of the function {}, which is made from \
+             its first route, {}; move the setting there",
             endpoint.route(),
             endpoint.function,
-            first.route(),
-            first.place
+            first.route()
         );
     }
     Ok(())

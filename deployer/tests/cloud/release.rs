@@ -108,8 +108,8 @@ fn setting_on_a_second_route_of_a_function_is_refused_before_any_request() {
         world.set_endpoints(endpoints);
         for line in ["plan", "deploy --yes"] {
             let ran = world.run(&account, line).ends(6).says(setting).says("nothing was changed");
-            // Where the second route and the first one stand.
-            ran.says("deployer/tests/cloud/release.rs:").says("GET / of deployer/src/stack.rs:");
+            ran.says("deployer/src/stack.rs")
+                .says("its first route, GET /; move the setting there");
         }
     }
     assert_eq!(world.requests(), Vec::<String>::new());
