@@ -12,6 +12,7 @@ use regex_lite::{Captures, Regex};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
+use std::sync::LazyLock;
 
 /// Headers that are kept. All others lose their value: signatures, tokens, keys, callers' addresses, logs.
 const HEADERS: [&str; 22] = [
@@ -78,13 +79,13 @@ const PEOPLE: [&str; 10] = [
 const SHORTEST: usize = 8;
 
 /// Replaces, and remembers by what.
+#[derive(Default)]
 pub struct Redactor {
     replaced: BTreeMap<(Kind, String), String>,
     /// Secrets and names, to be found wherever they are.
     known: BTreeSet<(usize, String, String)>,
     /// Values of environment variables, which may be words; AWS's errors repeat them.
     values: BTreeSet<(usize, String, String)>,
-    shapes: Shapes,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,9 +108,11 @@ struct Shapes {
     xml: Regex,
 }
 
-impl Default for Shapes {
+static SHAPES: LazyLock<Shapes> = LazyLock::new(Shapes::new);
+
+impl Shapes {
     /// A separator is plain, percent-encoded, or both (a query within a form).
-    fn default() -> Self {
+    fn new() -> Self {
         #[allow(clippy::unwrap_used, reason = "constants, which a test compiles")]
         let regex = |text| Regex::new(text).unwrap();
         let name = r#"[^"\\<>\s&,:%;()]+(?:%(?:25)?40[^"\\<>\s&,:%;()]+)?"#;
@@ -129,13 +132,6 @@ impl Default for Shapes {
             ipv6: regex(r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*"),
             xml: regex(r"<(ID|[A-Za-z]+)>([^<]+)</"),
         }
-    }
-}
-
-impl Default for Redactor {
-    fn default() -> Self {
-        let (replaced, known, values) = Default::default();
-        Self { replaced, known, values, shapes: Shapes::default() }
     }
 }
 
@@ -228,7 +224,6 @@ impl Redactor {
 
     /// Elements without others in them. IAM's have policies percent-encoded.
     fn xml(&mut self, text: &str) -> String {
-        let shape = self.shapes.xml.clone();
         let element = |found: &Captures<'_>| {
             let (name, value) = (&found[1], &found[2]);
             // Of S3's owners `ID`; other ids are `Id`.
@@ -239,7 +234,7 @@ impl Redactor {
             };
             format!("<{name}>{value}</")
         };
-        shape.replace_all(text, element).into_owned()
+        SHAPES.xml.replace_all(text, element).into_owned()
     }
 
     /// A query, or a form.
@@ -330,25 +325,19 @@ impl Redactor {
     }
 
     fn sweep(&mut self, line: &str) -> String {
-        let each = |this: &mut Self, shape: fn(&Shapes) -> &Regex, line: &str, kind| {
-            let shape = shape(&this.shapes).clone();
-            shape
-                .replace_all(line, |found: &Captures<'_>| this.replace(kind, &found[0]))
-                .into_owned()
-        };
-        let line = self.shapes.presigned.replace_all(line, "${1}redacted").into_owned();
-        let line = each(self, |shapes| &shapes.access_key, &line, Kind::Secret);
-        let person = self.shapes.person.clone();
+        let line = SHAPES.presigned.replace_all(line, "${1}redacted");
+        let access_key = |found: &Captures<'_>| self.replace(Kind::Secret, &found[0]);
+        let line = SHAPES.access_key.replace_all(&line, access_key);
         let named = |found: &Captures<'_>| {
             let name = percent_decode_str(&found[2]).decode_utf8_lossy().into_owned();
             format!("{}{}", &found[1], self.replace(Kind::Person, &name))
         };
-        let line = person.replace_all(&line, named).into_owned();
-        let email = self.shapes.email.clone();
-        let line = email.replace_all(&line, |found: &Captures<'_>| {
+        let line = SHAPES.person.replace_all(&line, named);
+        let email = |found: &Captures<'_>| {
             let plain = found[0].replace("%2540", "@").replace("%40", "@");
             self.replace(Kind::Person, &plain)
-        });
+        };
+        let line = SHAPES.email.replace_all(&line, email);
         let line = substitute(&line, &self.known);
         let line = self.accounts(&line);
         self.addresses(&line)
@@ -356,8 +345,8 @@ impl Redactor {
 
     /// Twelve digits by themselves. What stands before them may be percent-encoded: `%3A123456789012`.
     fn accounts(&mut self, line: &str) -> String {
-        let digits = self.shapes.digits.clone();
-        digits
+        SHAPES
+            .digits
             .replace_all(line, |found: &Captures<'_>| {
                 let run = found.get(0).map_or(0..0, |run| run.range());
                 let (before, after) = (&line[..run.start], &line[run.end..]);
@@ -377,8 +366,7 @@ impl Redactor {
 
     /// But this machine's own.
     fn addresses(&mut self, line: &str) -> String {
-        let (four, six) = (self.shapes.ipv4.clone(), self.shapes.ipv6.clone());
-        let line = four.replace_all(line, |found: &Captures<'_>| {
+        let line = SHAPES.ipv4.replace_all(line, |found: &Captures<'_>| {
             let is_address = found[0].split('.').all(|part| part.parse::<u8>().is_ok());
             let own = found[0].starts_with("127.") || found[0].starts_with("192.0.2.");
             match is_address && !own {
@@ -386,14 +374,14 @@ impl Redactor {
                 false => found[0].to_owned(),
             }
         });
-        six.replace_all(&line, |found: &Captures<'_>| {
+        let line = SHAPES.ipv6.replace_all(&line, |found: &Captures<'_>| {
             let colons = found[0].matches(':').count();
             match found[0].parse::<Ipv6Addr>().is_ok() && colons > 2 {
                 true => self.replace(Kind::Address, &found[0]),
                 false => found[0].to_owned(),
             }
-        })
-        .into_owned()
+        });
+        line.into_owned()
     }
 }
 
