@@ -2,11 +2,10 @@
 
 use crate::contract::Endpoint;
 use crate::engine::Secret;
-use crate::http::get;
+use crate::http::{Answer, get};
 use crate::release::Release;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,8 +22,15 @@ pub struct Load<'a> {
     pub release: &'a Release,
     pub clients: usize,
     pub time: Duration,
-    /// Calls that were refused because the key's quota is used up: they say nothing about the API.
-    pub quota_exceeded: AtomicU64,
+}
+
+/// What came of one call.
+struct Call {
+    /// None is no answer.
+    status: Option<u16>,
+    took: Duration,
+    quota_exceeded: bool,
+    judged: Result<(), String>,
 }
 
 /// What callers of one route were answered.
@@ -34,16 +40,19 @@ pub struct Tally {
     pub statuses: BTreeMap<Option<u16>, u64>,
     /// What was wrong with answers, and how often.
     pub wrong: BTreeMap<String, u64>,
+    /// Calls that were refused because the key's quota is used up: they say nothing about the API.
+    pub quota_exceeded: u64,
     /// Of those that were let in.
     took: Vec<Duration>,
 }
 
 impl Tally {
-    fn add(&mut self, status: Option<u16>, took: Duration, judged: Result<(), String>) {
+    fn add(&mut self, Call { status, took, quota_exceeded, judged }: Call) {
         *self.statuses.entry(status).or_default() += 1;
         if status.is_some_and(|status| status != THROTTLED) {
             self.took.push(took);
         }
+        self.quota_exceeded += u64::from(quota_exceeded);
         if let Err(wrong) = judged {
             *self.wrong.entry(wrong).or_default() += 1;
         }
@@ -79,25 +88,21 @@ impl Load<'_> {
                 if began.elapsed() >= self.time {
                     break;
                 }
-                let (status, took, judged) = self.call(&self.endpoints[route]).await;
+                let call = self.call(&self.endpoints[route]).await;
                 let mut tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
-                tallies[route].add(status, took, judged);
+                tallies[route].add(call);
             }
         };
         futures_util::future::join_all((0..self.clients).map(client)).await;
         (tallies.into_inner().unwrap_or_else(PoisonError::into_inner), began.elapsed())
     }
 
-    async fn call(&self, endpoint: &Endpoint) -> (Option<u16>, Duration, Result<(), String>) {
+    async fn call(&self, endpoint: &Endpoint) -> Call {
         let url = format!("{}{}", self.url, endpoint.path);
         let began = Instant::now();
         let answer = get(self.http, &url, &[("x-api-key", self.key.reveal())]).await;
         let took = began.elapsed();
         let (status, judged) = match &answer {
-            Ok(answer) if answer.is_quota_exceeded() => {
-                self.quota_exceeded.fetch_add(1, Ordering::Relaxed);
-                (Some(answer.status), Ok(()))
-            }
             Ok(answer) if answer.status == THROTTLED => (Some(answer.status), Ok(())),
             Ok(answer) => {
                 let (kind, body) = (&answer.content_type, &answer.body);
@@ -108,7 +113,8 @@ impl Load<'_> {
         };
         // A handler may repeat what it was sent.
         let hidden = |wrong: String| wrong.replace(self.key.reveal(), &self.key.to_string());
-        (status, took, judged.map_err(hidden))
+        let quota_exceeded = answer.as_ref().is_ok_and(Answer::is_quota_exceeded);
+        Call { status, took, quota_exceeded, judged: judged.map_err(hidden) }
     }
 }
 
@@ -118,13 +124,14 @@ mod tests {
 
     #[test]
     fn a_percentile_is_the_nearest_rank_of_those_let_in() {
+        let call = |status, took, judged| Call { status, took, quota_exceeded: false, judged };
         let mut tally = Tally::default();
         assert_eq!(tally.percentile(50), None);
         for millis in (1..=200).rev() {
-            tally.add(Some(200), Duration::from_millis(millis), Ok(()));
+            tally.add(call(Some(200), Duration::from_millis(millis), Ok(())));
         }
-        tally.add(Some(429), Duration::ZERO, Ok(()));
-        tally.add(None, Duration::from_secs(30), Err("no answer: none".to_owned()));
+        tally.add(call(Some(429), Duration::ZERO, Ok(())));
+        tally.add(call(None, Duration::from_secs(30), Err("no answer: none".to_owned())));
         let mut at = |percent| tally.percentile(percent).unwrap().as_millis();
         assert_eq!((at(0), at(50), at(99), at(100)), (1, 100, 198, 200));
         assert_eq!((tally.requests(), tally.throttled()), (202, 1));

@@ -10,7 +10,6 @@ use crate::resources::SecretParameter;
 use anyhow::{Result, bail};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 pub const EXAMPLES: &str = "\
@@ -50,14 +49,13 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         release: &release,
         clients: usize::try_from(args.clients)?,
         time: Duration::from_secs(args.seconds),
-        quota_exceeded: AtomicU64::new(0),
     };
     if !common.quiet {
         let text = format!("{} clients call {url} for {} s", args.clients, args.seconds);
         say(paint(DIM, text));
     }
     let (mut tallies, took) = load.run().await;
-    let quota_exceeded = load.quota_exceeded.into_inner();
+    let quota_exceeded: u64 = tallies.iter().map(|tally| tally.quota_exceeded).sum();
     let routes: Vec<String> =
         endpoints.iter().map(|endpoint| format!("{} {}", endpoint.method, endpoint.path)).collect();
     match common.json {
