@@ -15,7 +15,7 @@ from plugin.patching import around
 _served = ContextVar("the snapshot that answers the request being served", default=None)
 
 
-def _snapshot(api_id, deployment_id):
+def snapshot(api_id, deployment_id):
     return f"{api_id}/{deployment_id}"
 
 
@@ -28,16 +28,16 @@ def create_deployment(create, api_id, data):
     if status == 201:
         stale = before_import(api_id) if data.get("localSnapshotOf") == "before" else None
         held = v1._resources[api_id] if stale is None else stale
-        v1._resources[_snapshot(api_id, json.loads(body)["id"])] = copy.deepcopy(held)
+        v1._resources[snapshot(api_id, json.loads(body)["id"])] = copy.deepcopy(held)
     return status, headers, body
 
 
 def before_import(api_id):
-    return v1._resources.get(_snapshot(api_id, "before"))
+    return v1._resources.get(snapshot(api_id, "before"))
 
 
 def keep_before_import(api_id, resources):
-    v1._resources[_snapshot(api_id, "before")] = resources
+    v1._resources[snapshot(api_id, "before")] = resources
 
 
 @around(v1, "handle_request")
@@ -52,7 +52,7 @@ async def route(serve, method, path, headers, body, query):
 
 def _summary(api_id, deployment_id):
     """What GetDeployment tells with `embed=apisummary` (API Gateway's model: PathToMapOfMethodSnapshot)."""
-    held = v1._resources.get(_snapshot(api_id, deployment_id), {}).values()
+    held = v1._resources.get(snapshot(api_id, deployment_id), {}).values()
     return {
         resource["path"]: {
             verb: {
@@ -72,15 +72,15 @@ def delete_deployment(delete, api_id, deployment_id):
     if any(stage["deploymentId"] == deployment_id for stage in v1._stages_v1.get(api_id, {}).values()):
         message = "Active stages pointing to this deployment must be moved or deleted"
         return v1._v1_error("BadRequestException", message, 400)
-    v1._resources.pop(_snapshot(api_id, deployment_id), None)
+    v1._resources.pop(snapshot(api_id, deployment_id), None)
     return delete(api_id, deployment_id)
 
 
 @around(v1, "_delete_rest_api")
 def delete_rest_api(delete, api_id):
     for deployment_id in v1._deployments_v1.get(api_id, {}):
-        v1._resources.pop(_snapshot(api_id, deployment_id), None)
-    v1._resources.pop(_snapshot(api_id, "before"), None)
+        v1._resources.pop(snapshot(api_id, deployment_id), None)
+    v1._resources.pop(snapshot(api_id, "before"), None)
     return delete(api_id)
 
 
@@ -112,7 +112,7 @@ def find_api_scope(find, api_id):
 @around(v1, "_execute_in_scope")
 async def execute(serve, request, api_id, stage_name, *rest):
     stage = v1._stages_v1.get(api_id, {}).get(stage_name, {})
-    token = _served.set(_snapshot(api_id, stage.get("deploymentId")))
+    token = _served.set(snapshot(api_id, stage.get("deploymentId")))
     try:
         return await serve(request, api_id, stage_name, *rest)
     finally:

@@ -35,11 +35,7 @@ def _too_large(document):
     return None
 
 
-def _create_policy(create, p):
-    return _too_large(iam._p(p, "PolicyDocument")) or create(p)
-
-
-def _create_policy_version(create, p):
+def _limit_policy_size(create, p):
     return _too_large(iam._p(p, "PolicyDocument")) or create(p)
 
 
@@ -130,24 +126,22 @@ def _trusted(document):
     return _refuse("MalformedPolicyDocument", problem) if problem else None
 
 
+def _get_role(get, p):
+    """When it was last used, which is empty for one that never was (RoleLastUsed, in IAM's API reference)."""
+    status, headers, body = get(p)
+    return status, headers, body.replace(b"</Role></GetRoleResult>", b"<RoleLastUsed/></Role></GetRoleResult>")
+
+
 def _place(operation, function):
     handler = iam._IAM_HANDLERS[operation]
     iam._IAM_HANDLERS[operation] = lambda p: function(handler, p)
 
 
-_place("CreatePolicy", _create_policy)
-_place("CreatePolicyVersion", _create_policy_version)
+_place("CreatePolicy", _limit_policy_size)
+_place("CreatePolicyVersion", _limit_policy_size)
 _place("DeletePolicy", _delete_policy)
 _place("PutRolePolicy", _put_role_policy)
 _place("AttachRolePolicy", _attach_role_policy)
 _place("CreateRole", _create_role)
 _place("UpdateAssumeRolePolicy", _update_assume_role_policy)
-
-
-def _get_role(request):
-    """When it was last used, which is empty for one that never was (RoleLastUsed, in IAM's API reference)."""
-    status, headers, body = iam._get_role(request)
-    return status, headers, body.replace(b"</Role></GetRoleResult>", b"<RoleLastUsed/></Role></GetRoleResult>")
-
-
-iam._IAM_HANDLERS["GetRole"] = _get_role
+_place("GetRole", _get_role)

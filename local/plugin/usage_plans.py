@@ -11,6 +11,7 @@ import copy
 
 from ministack.services import apigateway_v1 as v1
 
+from plugin import deployments
 from plugin.patching import around
 
 MOST_METHODS = 20
@@ -51,7 +52,7 @@ def _served(api_id, stage_name):
     stage = v1._stages_v1.get(api_id, {}).get(stage_name)
     if stage is None:
         return None
-    resources = v1._resources.get(f"{api_id}/{stage['deploymentId']}", {}).values()
+    resources = v1._resources.get(deployments.snapshot(api_id, stage["deploymentId"]), {}).values()
     return {f"{r['path']}/{method}" for r in resources for method in r.get("resourceMethods", {})}
 
 
