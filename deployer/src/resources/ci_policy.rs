@@ -7,8 +7,8 @@ use crate::engine::{Live, Owned, Resource};
 use crate::env::{Env, Tags};
 use crate::retry::make_or_adopt;
 use anyhow::{Context, Result};
-use aws_sdk_iam::types::{Policy, PolicyScopeType, PolicyVersion, Tag};
-use futures_util::future::{join_all, try_join_all};
+use aws_sdk_iam::types::{Policy, PolicyScopeType, Tag};
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,33 +26,33 @@ pub struct CiPolicy {
     document: Value,
 }
 
-/// What IAM tells of a live one.
-struct Found {
-    policy: Policy,
-    tags: Tags,
-}
-
-async fn get(cx: &Aws, arn: &str) -> Result<Option<Found>> {
+/// The policy itself and its tags.
+async fn get(cx: &Aws, arn: &str) -> Result<Option<(Policy, Tags)>> {
     let request = || cx.iam.get_policy().policy_arn(arn).send();
     let answer = cx.call("iam:GetPolicy", request).await.or_missing()?;
     let Some(policy) = answer.and_then(|answer| answer.policy) else { return Ok(None) };
     let tags = policy.tags().iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
-    Ok(Some(Found { policy, tags }))
+    Ok(Some((policy, tags)))
 }
 
-async fn versions(cx: &Aws, arn: &str) -> Result<Vec<PolicyVersion>> {
-    let (mut versions, mut marker) = (vec![], None);
+/// The versions of a policy other than its default one, oldest first.
+async fn other_versions(cx: &Aws, arn: &str) -> Result<Vec<String>> {
+    let (mut others, mut marker) = (vec![], None);
     loop {
         let list = || cx.iam.list_policy_versions().policy_arn(arn);
         let request = || list().set_marker(marker.clone()).send();
         let page = cx.call("iam:ListPolicyVersions", request).await.or_missing()?;
-        let Some(page) = page else { return Ok(versions) };
-        versions.extend(page.versions.unwrap_or_default());
+        let Some(page) = page else { break };
+        let versions = page.versions.unwrap_or_default().into_iter();
+        let versions = versions.filter(|version| !version.is_default_version);
+        others.extend(versions.filter_map(|version| version.version_id));
         marker = page.marker.filter(|_| page.is_truncated);
         if marker.is_none() {
-            return Ok(versions);
+            break;
         }
     }
+    others.sort_by_key(|version| number(version));
+    Ok(others)
 }
 
 /// The number of `v12`.
@@ -68,15 +68,6 @@ async fn delete_version(cx: &Aws, arn: &str, version: &str) -> Result<()> {
 impl CiPolicy {
     pub fn new(env: &Env, name: &str, document: Value) -> Self {
         Self { name: env.ci_policy(name), document: canonical(document) }
-    }
-
-    /// The other versions of the policy, oldest first.
-    async fn others(cx: &Aws, arn: &str) -> Result<Vec<String>> {
-        let versions = versions(cx, arn).await?.into_iter();
-        let others = versions.filter(|version| !version.is_default_version);
-        let mut others: Vec<_> = others.filter_map(|version| version.version_id).collect();
-        others.sort_by_key(|version| number(version));
-        Ok(others)
     }
 }
 
@@ -94,7 +85,7 @@ impl Resource<Aws> for CiPolicy {
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, PolicyArn>>> {
         let arn = cx.env.ci_policy_arn(&self.name);
-        let Some(Found { policy, tags }) = get(cx, &arn).await? else { return Ok(None) };
+        let Some((policy, tags)) = get(cx, &arn).await? else { return Ok(None) };
         let version = policy.default_version_id.unwrap_or_default();
         let request = || cx.iam.get_policy_version().policy_arn(&arn).version_id(&version).send();
         let answer = cx.call("iam:GetPolicyVersion", request).await.or_missing()?;
@@ -132,7 +123,7 @@ impl Resource<Aws> for CiPolicy {
         if live.props.document == self.document {
             return Ok(live.output.clone());
         }
-        let others = Self::others(cx, arn).await?;
+        let others = other_versions(cx, arn).await?;
         if let Some(oldest) = others.first().filter(|_| others.len() + 1 >= VERSIONS) {
             delete_version(cx, arn, oldest).await?;
         }
@@ -153,9 +144,9 @@ impl Resource<Aws> for CiPolicy {
 
     /// All versions, for IAM deletes only a policy that has no other than the default one (DeletePolicy).
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
-        let others = Self::others(cx, id).await?;
-        let deleting = others.iter().map(|version| delete_version(cx, id, version));
-        join_all(deleting).await.into_iter().collect::<Result<()>>()?;
+        for version in other_versions(cx, id).await? {
+            delete_version(cx, id, &version).await?;
+        }
         gone(cx.call("iam:DeletePolicy", || cx.iam.delete_policy().policy_arn(id).send()).await)
     }
 
@@ -178,7 +169,7 @@ impl Resource<Aws> for CiPolicy {
         let here = cx.env.ci_policy("");
         let named = found.into_iter().filter_map(|policy| policy.policy_name.zip(policy.arn));
         let named = named.filter(|(name, _)| name.starts_with(&here)).map(async |(name, arn)| {
-            let ours = get(cx, &arn).await?.is_some_and(|found| is_ours(&cx.env, &found.tags));
+            let ours = get(cx, &arn).await?.is_some_and(|(_, tags)| is_ours(&cx.env, &tags));
             Ok::<_, anyhow::Error>(ours.then_some(Owned { name, id: arn }))
         });
         Ok(try_join_all(named).await?.into_iter().flatten().collect())
