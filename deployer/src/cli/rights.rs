@@ -121,7 +121,10 @@ impl Rights<'_> {
                 if !common.quiet && !doubtful.is_empty() {
                     let lines: String =
                         doubtful.iter().map(|one| format!("\n  {}", line(one))).collect();
-                    say(paint(CHANGED, format!("this may be refused on the way:{lines}")));
+                    say(paint(
+                        CHANGED,
+                        format!("IAM may deny these requests during the run:{lines}"),
+                    ));
                 }
                 Ok(())
             }

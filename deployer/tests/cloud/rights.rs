@@ -88,7 +88,7 @@ impl User {
             // Before anything was changed; but an account may have its service-linked role already, so the lack
             // of that permission is only said.
             if sid.contains("ServiceLinkedRole") {
-                failed.says("this may be refused on the way:\n  iam:CreateServiceLinkedRole on ");
+                failed.says("IAM may deny these requests during the run:\n  iam:CreateServiceLinkedRole on ");
             } else {
                 assert!(mode == "read" || failed.code == 6, "{lacking:#}: {failed:?}");
             }
@@ -303,7 +303,7 @@ async fn denial_by_the_organization_is_a_warning() {
     let made = user.root.iam.create_policy().policy_name("scp").path("/organization/");
     made.policy_document(unless_address.to_string()).send().await.unwrap();
     let ran = user.run("deploy --yes").ends(0).says("10 of 10 passed");
-    ran.says("this may be refused on the way:\n  cloudwatch:PutMetricAlarm on ")
+    ran.says("IAM may deny these requests during the run:\n  cloudwatch:PutMetricAlarm on ")
         .says("(the organisation's policies don't seem to allow it)");
 }
 

@@ -10,7 +10,7 @@ use crate::resources::room::{
     LambdaRoom, Room, api_room, key_room, lambda_room, plan_room, role_room,
 };
 use crate::resources::{Asked, ask_rights};
-use crate::rights::{Mode, questions};
+use crate::rights::{Missing, Mode, questions};
 use crate::stack::APP;
 use anyhow::{Error, Result, anyhow};
 use futures_util::future::{FutureExt, join_all};
@@ -115,15 +115,19 @@ async fn rights(aws: &Aws, common: &Common) -> Finding {
         }
         Asked::Told(missing) if missing.is_empty() => Finding::ok("all that a deploy may need"),
         Asked::Told(missing) => {
-            let certain = missing.iter().any(|missing| !missing.is_doubtful());
-            let missing = missing.iter().filter(|missing| certain != missing.is_doubtful());
-            let actions: Vec<_> = missing.map(|missing| missing.action).collect();
-            let (number, names) = (actions.len(), actions.join(", "));
+            let (doubtful, certain): (Vec<_>, Vec<_>) =
+                missing.iter().partition(|missing| missing.is_doubtful());
+            let names = |missing: &[&Missing]| {
+                let actions: Vec<_> = missing.iter().map(|missing| missing.action).collect();
+                actions.join(", ")
+            };
             let next = format!("have allowed what {policy} prints");
-            if certain {
-                Finding::failed(format!("{number} are missing: {names}"), next)
+            if certain.is_empty() {
+                let number = doubtful.len();
+                Finding::warning(format!("{number} may be refused: {}", names(&doubtful)), next)
             } else {
-                Finding::warning(format!("{number} may be refused: {names}"), next)
+                let number = certain.len();
+                Finding::failed(format!("{number} are missing: {}", names(&certain)), next)
             }
         }
     }
