@@ -166,12 +166,11 @@ impl Aws {
         }
         let caller = who.arn.unwrap_or_default();
         let partition = caller.split(':').nth(1).unwrap_or("aws").to_owned();
-        let (app, stage) = (app.to_owned(), stage.to_owned());
         let s3 = aws_sdk_s3::config::Builder::from(&config)
             .force_path_style(config.endpoint_url().is_some())
             .build();
         Ok(Self {
-            env: Env { app, stage, region, account, partition },
+            env: Env { app: app.to_owned(), stage: stage.to_owned(), region, account, partition },
             caller,
             endpoint: config.endpoint_url().map(|url| url.trim_end_matches('/').to_owned()),
             apigateway: aws_sdk_apigateway::Client::new(&config),

@@ -114,9 +114,13 @@ pub async fn take(
         };
         let nonce = record.nonce.clone();
         let state = State { record, etag, renewed: Instant::now(), deleted: false };
-        let state = Mutex::new(state);
-        let (lost, losing) = (OnceLock::default(), AtomicBool::default());
-        let lease = Lease { nonce, made_bucket, state, lost, losing };
+        let lease = Lease {
+            nonce,
+            made_bucket,
+            state: Mutex::new(state),
+            lost: OnceLock::default(),
+            losing: AtomicBool::default(),
+        };
         let _ = aws.lease.set(lease);
         if let Some(left) = handover {
             pause(left, aws.stop()).await?;

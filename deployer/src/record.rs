@@ -134,9 +134,9 @@ impl Recorder {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let header = Header { format_version: 1, deployer: version, verb: verb.to_owned() };
-        let (redactor, written, failed) = (Redactor::default(), 0, None);
         let recorder = file.map_err(|error| anyhow!(reason(path, &error))).and_then(|file| {
-            let mut inner = Inner { file, redactor, written, failed };
+            let redactor = Redactor::default();
+            let mut inner = Inner { file, redactor, written: 0, failed: None };
             inner.write(&serde_json::to_string(&header)?)?;
             Ok(Self { inner: Arc::new(Mutex::new(inner)), clock })
         });
