@@ -77,7 +77,7 @@ pub fn provider_arn(env: &Env) -> String {
     env.iam_arn(&format!("oidc-provider/{ISSUER}"))
 }
 
-/// What the token of such a job may say of it: its `sub`. With GitHub's numbers two forms, since it depends on when the
+/// The `sub` claims that GitHub may put into the job's token. With GitHub's numbers two forms, since it depends on when the
 /// repository was made, renamed or transferred which of them GitHub writes.
 pub fn subjects(repo: &Repo, jobs: &Jobs) -> Vec<String> {
     let of = |repo: &str| match jobs {

@@ -32,7 +32,7 @@ pub fn connector() -> SharedHttpConnector {
     SharedHttpConnector::new(Connections { kept: connections() })
 }
 
-/// Of which a request takes any that is free.
+/// A connector with its own connection pool.
 fn connections() -> SharedHttpConnector {
     SharedHttpConnector::new(
         Connector::builder()

@@ -61,7 +61,7 @@ const RULES: &[Rule] = &[
                 || f.is("LimitExceeded")
                 || f.says("Maximum number of"))
     }),
-    // A courtesy, which must not hold up the run: two tries within 3 s.
+    // The rights check is optional, so it is tried twice, within 3 s.
     rule("IAM to answer", (1_500, 1_500), 2, |f| {
         f.ambiguous && f.op == "iam:SimulatePrincipalPolicy"
     }),

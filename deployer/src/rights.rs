@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use steps::{Needs, needs};
 pub use table::TABLE;
 
-/// As which API Gateway acts with its service-linked role.
+/// Service principal of API Gateway's service-linked role.
 const GATEWAY_SERVICE: &str = "ops.apigateway.amazonaws.com";
 
 /// What the rights are for.

@@ -191,7 +191,7 @@ pub async fn run_round(
 struct Since(Mutex<Option<Instant>>);
 
 impl Since {
-    /// Takes down whether it is so now, and gives for how long it has been.
+    /// Records the current state; returns how long it has been true.
     fn lasts(&self, is_so: bool) -> Duration {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *since = since.or_else(|| Some(Instant::now())).filter(|_| is_so);

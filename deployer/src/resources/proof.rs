@@ -18,8 +18,8 @@ use std::fmt;
 use std::time::Duration;
 use tokio::time::Instant; // stands still and jumps in tests
 
-/// How long an objection must last to be believed, when API Gateway calls by routes that were imported a moment
-/// ago: meanwhile it may not know a new path or permission, or answer as by the routes before. (localstack's
+/// How long failing test calls are retried, when API Gateway calls by routes that were imported a moment ago: meanwhile
+/// it may not know a new path or permission, or answer as by the routes before. (localstack's
 /// tests against AWS repeat such calls ten times, 5 s apart.)
 const BELIEVED: Duration = Duration::from_secs(30);
 

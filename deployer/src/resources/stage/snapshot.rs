@@ -21,8 +21,8 @@ impl Stage {
         deployments::deployment(cx, api, &self.deployment, self.routes().as_ref()).await
     }
 
-    /// After a release that was not proven: its deployment is deleted, as far as that goes. The next run
-    /// doesn't believe what is left of it.
+    /// Deletes the deployment of a release that was not proven. An error is ignored because the next deploy checks the
+    /// deployment's routes again.
     pub(super) async fn discard(&self, cx: &Aws, api: &str) {
         if self.routes().is_some() {
             let _ = deployments::discard(cx, api, &self.deployment).await;
