@@ -54,7 +54,6 @@ pub mod engine;
 pub mod env;
 mod failure;
 pub mod finding;
-pub mod git;
 pub mod http;
 pub mod lease;
 pub mod load;

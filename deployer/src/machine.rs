@@ -1,9 +1,9 @@
 //! What this machine has of what building, packaging and the local cloud need.
 
 use crate::finding::Finding;
-use crate::git::{Absent, Checkout};
 use crate::http;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use checkout::{Absent, Checkout};
 use serde::Deserialize;
 use std::io::Read;
 use std::path::Path;
@@ -80,7 +80,7 @@ pub async fn python() -> Finding {
                             flush=True); import ensurepip, venv";
     let (mut old, mut bare) = (None, None);
     for program in PYTHONS {
-        let Some(said) = ask(program, &["-c", QUESTION]).await else { continue };
+        let Some(said) = ask(program, &["-I", "-c", QUESTION]).await else { continue };
         let Some(version) = said.second_word() else { continue };
         match (is_new_enough(&version, OLDEST_PYTHON), said.good) {
             (true, true) => return Finding::ok(format!("{program} {version}, with venv")),
@@ -104,7 +104,7 @@ pub async fn python() -> Finding {
 pub async fn checkout() -> Finding {
     let look = || {
         let checkout = Checkout::here()?;
-        let commit = checkout.git(&["rev-parse", "--short=11", "HEAD"]);
+        let commit = checkout.commit();
         Ok::<_, Absent>((checkout.root.join("deployer/src/stack.rs").is_file(), commit))
     };
     let elsewhere = "cd to the checkout: only there can packages be made";
@@ -115,9 +115,9 @@ pub async fn checkout() -> Finding {
             "git commit",
         ),
         Ok(Ok((false, _))) => Finding::warning("this is a checkout of something else", elsewhere),
-        Ok(Err(Absent::Git(error))) => {
-            Finding::failed(format!("git cannot be run: {error}"), "install git")
-        }
+        Ok(Err(absent @ Absent::Git(_))) => Finding::failed(absent.to_string(), "install git"),
+        Ok(Err(Absent::Owner { said, remedy })) => Finding::failed(said, remedy),
+        Ok(Err(absent @ Absent::Untracked(_))) => Finding::warning(absent.to_string(), elsewhere),
         Ok(Err(Absent::Checkout(_))) => Finding::warning("there is none here", elsewhere),
         Err(_) => Finding::skipped("git didn't tell"),
     }
@@ -167,7 +167,7 @@ impl Drop for Mortal {
 /// Runs a program; none where there is none of that name. Whoever stops waiting ends it.
 async fn ask(program: &str, arguments: &[&str]) -> Option<Said> {
     let mut command = Command::new(program);
-    command.args(arguments).env_remove("PYTHONHOME").env_remove("PYTHONPATH");
+    command.args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = Mortal(command.spawn().ok()?);
     let mut stdout = child.0.stdout.take()?.take(64 * 1024);

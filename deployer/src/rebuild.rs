@@ -1,8 +1,8 @@
 //! Makes the packages of a commit anew, from nothing but the commit: in a checkout of its own, below
 //! `target/` of the one that the current directory is in.
 
-use crate::git::{self, Absent, Checkout};
 use anyhow::{Context, Result, bail};
+use checkout::{Absent, Checkout, forget_caller, parse};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -14,15 +14,13 @@ const LAST: usize = 20;
 
 /// What of our environment a build must not see: what cargo told the program that it ran last, what
 /// would change the sources or how they are compiled, and what is none of a build script's business.
-const WITHHELD: [&str; 9] = [
+const WITHHELD: [&str; 7] = [
     "AWS_",
     "CARGO_BUILD_",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_MANIFEST_",
     "CARGO_PKG_",
     "CARGO_PROFILE_",
-    "GIT_DIR",
-    "GIT_WORK_TREE",
     "RUSTFLAGS",
 ];
 
@@ -53,7 +51,7 @@ fn cannot(why: impl Into<String>, next: impl Into<String>) -> CannotTell {
 /// # Errors
 /// When it can't.
 pub fn commit(git_sha: &str) -> Result<&str> {
-    match git::parse(git_sha) {
+    match parse(git_sha) {
         Some((digits, false)) => Ok(digits),
         Some((_, true)) => bail!(cannot(
             format!("{git_sha} was packaged with changes that nobody committed: no commit is it"),
@@ -83,15 +81,19 @@ fn build(git_sha: &str, arch: &str) -> Result<PathBuf> {
     let elsewhere = "run it in a checkout of the sources; or give it packages, with --rebuilt DIR";
     let checkout = Checkout::here().map_err(|absent| match absent {
         Absent::Git(_) => cannot(absent.to_string(), "install git; or use --rebuilt DIR"),
-        Absent::Checkout(_) => cannot(absent.to_string(), elsewhere),
+        Absent::Owner { ref remedy, .. } => cannot(absent.to_string(), remedy),
+        Absent::Untracked(_) | Absent::Checkout(_) => cannot(absent.to_string(), elsewhere),
     })?;
     if !checkout.has(digits) {
         let why = format!("the checkout {} does not have it", checkout.root.display());
-        bail!(cannot(why, "git fetch --all, then run it again"));
+        bail!(cannot(why, format!("{}, then run it again", checkout.fetch())));
     }
     let place = checkout.root.join("target/verify");
-    fs::create_dir_all(&place).with_context(|| format!("creating {}", place.display()))?;
-    let lock = File::create(place.join("lock"))?;
+    let lock = fs::create_dir_all(&place).and_then(|()| File::create(place.join("lock")));
+    let lock = lock.map_err(|error| {
+        let why = format!("writing to {}: {error}", place.display());
+        cannot(why, "run it in a checkout that can be written to; or use --rebuilt DIR")
+    })?;
     if lock.try_lock().is_err() {
         bail!(cannot(
             "another verify is at work in this checkout",
@@ -102,12 +104,12 @@ fn build(git_sha: &str, arch: &str) -> Result<PathBuf> {
     let packages = place.join("packages");
     let mut cargo = Command::new("cargo");
     cargo.args(["xtask", "package", "--arch", arch, "--out"]).arg(&packages);
-    withhold(&mut cargo);
-    if TOOLCHAINS.iter().any(|file| sources.path.join(file).exists()) {
+    withhold(forget_caller(&mut cargo));
+    if TOOLCHAINS.iter().any(|file| sources.project.join(file).exists()) {
         cargo.env_remove("RUSTUP_TOOLCHAIN");
     }
     cargo.env("GIT_SHA", git_sha).env("CARGO_TARGET_DIR", place.join("target"));
-    match cargo.current_dir(&sources.path).stdin(Stdio::null()).output() {
+    match cargo.current_dir(&sources.project).stdin(Stdio::null()).output() {
         Ok(output) if output.status.success() => Ok(packages),
         Ok(output) => bail!(cannot(
             format!("cargo xtask package failed, and last said:\n{}", last_lines(&output)),
@@ -142,17 +144,21 @@ fn last_lines(output: &Output) -> String {
 struct Sources<'a> {
     checkout: &'a Checkout,
     path: PathBuf,
+    /// The project in it: below `path` where the repository holds more than the project.
+    project: PathBuf,
 }
 
 impl<'a> Sources<'a> {
     fn of(checkout: &'a Checkout, digits: &str, path: PathBuf) -> Result<Self> {
         // A run that was killed has left it.
         remove(checkout, &path);
-        let sources = Self { checkout, path };
+        let prefix = checkout.prefix();
+        let prefix = prefix.map_err(|said| cannot(said, "mend that"))?;
+        let sources = Self { checkout, project: path.join(prefix), path };
         let path = sources.path.to_string_lossy();
         // Somebody's hooks are for somebody's own work. Once forced is for a place that is known and gone,
         // twice for one where git itself was killed.
-        let no_hooks = ["-c", "core.hooksPath=/dev/null"];
+        let no_hooks = ["-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false"];
         let add = ["worktree", "add", "--force", "--force", "--detach", &*path, digits];
         let added = checkout.git(&[&no_hooks[..], &add].concat());
         added.map_err(|said| cannot(format!("git cannot check it out: {said}"), "mend that"))?;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::target::Target;
-use crate::workspace::{cargo, root};
+use crate::workspace::{cargo, root, target_directory};
 
 /// What cargo has built, whether or not it had to.
 pub struct Built {
@@ -84,8 +84,7 @@ fn fix_environment(command: &mut Command, target: &Target) {
 /// which need not be the same everywhere.
 fn remapped_paths() -> Vec<OsString> {
     let mut paths = vec![(root(), "/workspace")];
-    paths
-        .extend(env::var_os("CARGO_TARGET_DIR").map(|target| (target.into(), "/workspace/target")));
+    paths.extend(target_directory().map(|target| (target, "/workspace/target")));
 
     let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
     if let Some(cargo) = env::var_os("CARGO_HOME").map(PathBuf::from).or(home) {

@@ -87,10 +87,11 @@ pub fn become_deployer(verb: &Verb, arguments: &[OsString]) -> Result<Infallible
     let only_look = verb.name == "doctor" && flag("--local") && !help;
     let options = (verb.packages && !help && !own_packages).then(|| options(local));
 
+    let prepared = options.as_ref().map(package::prepare).transpose()?;
+
     // All three at once: on a new checkout each takes its minute, and none needs the others.
     let (deployer, packaged, endpoint) = thread::scope(|scope| {
-        let packaging =
-            scope.spawn(|| options.as_ref().map(|options| package::package(options, false)));
+        let packaging = scope.spawn(|| prepared.map(|prepared| package::package(prepared, false)));
         let starting = scope.spawn(|| match only_look {
             true => local::running().transpose(),
             false => local.then(local::ensure_up),

@@ -2,9 +2,9 @@
 
 use std::env;
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
+use checkout::{Absent, Checkout, parse};
 
 /// The commit of the checkout at `root`: eleven digits or as many as it takes, and `-dirty` if anything is uncommitted.
 ///
@@ -14,38 +14,46 @@ use anyhow::{Context, Result, bail};
 ///
 /// If there is no commit to name, with the remedy.
 pub fn sha(root: &Path) -> Result<String> {
-    match env::var("GIT_SHA") {
-        Ok(sha) if !sha.is_empty() => given(sha),
-        _ => of_checkout(root),
+    match env::var_os("GIT_SHA").filter(|sha| !sha.is_empty()) {
+        Some(sha) => given(&sha.to_string_lossy()),
+        None => of_checkout(root),
     }
 }
 
 fn of_checkout(root: &Path) -> Result<String> {
-    let sha = git(root, &["rev-parse", "--short=11", "HEAD"])?;
-    let clean = git(root, &["status", "--porcelain"])?.is_empty();
-    Ok(if clean { sha } else { format!("{sha}-dirty") })
+    let (said, remedy) = match Checkout::at(root) {
+        Ok(checkout) => match checkout.commit_or_dirty() {
+            Ok(commit) => return Ok(commit),
+            Err(said) => (
+                said.lines().next().unwrap_or_default().to_owned(),
+                "commit the checkout".to_owned(),
+            ),
+        },
+        Err(absent) => {
+            let remedy = match &absent {
+                Absent::Git(_) => "install git",
+                Absent::Owner { remedy, .. } => remedy,
+                Absent::Untracked(_) | Absent::Checkout(_) => "run it in a checkout",
+            };
+            (absent.to_string(), remedy.to_owned())
+        }
+    };
+    Err(anyhow!(
+        "asking git for the commit of {}: {said}\n  next: {remedy}; or name the commit yourself: \
+         GIT_SHA=0123456789a cargo xtask package",
+        root.display()
+    ))
 }
 
-fn given(sha: String) -> Result<String> {
-    let digits = sha.strip_suffix("-dirty").unwrap_or(&sha);
-    if (7..=40).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(sha);
+/// Commits are lower-case in all that is compared with this one.
+fn given(sha: &str) -> Result<String> {
+    let lower = sha.to_ascii_lowercase();
+    if parse(&lower).is_some() {
+        return Ok(lower);
     }
     bail!(
         "reading GIT_SHA: `{sha}` is not a commit; expected 7 to 40 hexadecimal digits, with or without -dirty"
     );
-}
-
-fn git(root: &Path, arguments: &[&str]) -> Result<String> {
-    let what = format!("asking git for the commit of {}", root.display());
-    let remedy = "next: commit the checkout, or name the commit yourself: GIT_SHA=0123456789a cargo xtask package";
-    let output = Command::new("git").arg("-C").arg(root).args(arguments).output();
-    let output = output.with_context(|| format!("{what}: git cannot be run\n  {remedy}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{what}: {}\n  {remedy}", said.lines().next().unwrap_or("git gave no reason"));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 #[cfg(test)]
@@ -53,11 +61,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_given_commit_is_checked() {
-        assert_eq!(given("0123456789a".into()).unwrap(), "0123456789a");
-        assert_eq!(given("0123456789a-dirty".into()).unwrap(), "0123456789a-dirty");
-        for bad in ["main", "0123456", "-dirty", "0123456789a dirty", "$(git rev-parse HEAD)"] {
-            assert_eq!(given(bad.into()).is_ok(), bad == "0123456", "{bad}");
+    fn a_given_commit_is_checked_and_in_lower_case() {
+        assert_eq!(given("0123456789a").unwrap(), "0123456789a");
+        assert_eq!(given("0123456789A-dirty").unwrap(), "0123456789a-dirty");
+        for bad in ["main", "012345", "-dirty", "0123456789a dirty", "$(git rev-parse HEAD)"] {
+            assert!(given(bad).is_err(), "{bad}");
         }
     }
 
@@ -67,32 +75,10 @@ mod tests {
         let error = of_checkout(empty.path()).unwrap_err().to_string();
         assert!(error.contains("not a git repository") && error.contains("GIT_SHA="), "{error}");
 
-        git(empty.path(), &["init", "--quiet"]).unwrap();
+        let init = checkout::command(empty.path()).args(["init", "--quiet"]).status();
+        assert!(init.unwrap().success());
         let error = of_checkout(empty.path()).unwrap_err().to_string();
+        assert!(error.contains("does not track its Cargo.toml"), "{error}");
         assert!(error.contains("GIT_SHA="), "{error}");
-    }
-
-    #[test]
-    fn uncommitted_changes_make_it_dirty() {
-        let checkout = tempfile::tempdir().unwrap();
-        let root = checkout.path();
-        let commit = [
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@example.com",
-            "commit",
-            "--quiet",
-            "--allow-empty",
-            "-m",
-            "a",
-        ];
-        git(root, &["init", "--quiet"]).unwrap();
-        git(root, &commit).unwrap();
-        let clean = of_checkout(root).unwrap();
-        assert!(clean.len() == 11 && !clean.ends_with("-dirty"), "{clean}");
-
-        std::fs::write(root.join("new"), "").unwrap();
-        assert_eq!(of_checkout(root).unwrap(), format!("{clean}-dirty"));
     }
 }

@@ -78,7 +78,9 @@ fn main() -> ExitCode {
         };
     }
     let outcome = match parse() {
-        Ok(Cli { verb: Verb::Package(options) }) => package::package(&options, true),
+        Ok(Cli { verb: Verb::Package(options) }) => {
+            package::prepare(&options).and_then(|prepared| package::package(prepared, true))
+        }
         Ok(Cli { verb: Verb::Local(local) }) => local.run(),
         Ok(Cli { verb: Verb::Faults(faults) }) => faults.run(),
         Ok(Cli { verb: Verb::Watch(watch) }) => watch.run(),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::manifest::{Manifest, Package};
 use crate::target::{Arch, Target};
-use crate::workspace::{packages, root, say, write_atomically};
+use crate::workspace::{make_writable, packages, root, say, write_atomically};
 use crate::{archive, compile, elf, git, sbom};
 
 /// Compile, check and zip the functions for Lambda.
@@ -30,15 +30,20 @@ struct Made {
     zip: Option<Vec<u8>>,
 }
 
-/// Packages what has changed and reports it, a line a function; what has not changed only if `thorough`.
-///
-/// Nothing is written before every function has passed its checks. The manifest is written last: until then, it
-/// contradicts the new zips, and no deployer takes them.
+/// What is to be packaged, and where: all that can be known to be right before anything is compiled.
+pub struct Prepared<'a> {
+    options: &'a Options,
+    directory: PathBuf,
+    previous: Option<Manifest>,
+    manifest: Manifest,
+}
+
+/// Looks at what packaging needs.
 ///
 /// # Errors
 ///
-/// If a function does not compile, could not run on Lambda, or cannot be written; or if there is no commit to name.
-pub fn package(options: &Options, thorough: bool) -> Result<()> {
+/// If there is no commit to name, or the packages could not be written.
+pub fn prepare(options: &Options) -> Result<Prepared<'_>> {
     let directory = options.out.clone().unwrap_or_else(packages);
     let previous = Manifest::read(&directory);
     let mut manifest = Manifest::new(git::sha(&root())?, options.arch);
@@ -46,7 +51,20 @@ pub fn package(options: &Options, thorough: bool) -> Result<()> {
         manifest.packages = others(name, &manifest, previous.as_ref())
             .with_context(|| format!("packaging only {name}"))?;
     }
+    make_writable(&directory)?;
+    Ok(Prepared { options, directory, previous, manifest })
+}
 
+/// Packages what has changed and reports it, a line a function; what has not changed only if `thorough`.
+///
+/// No package is written before every function has passed its checks. The manifest is written last: until then, it
+/// contradicts the new zips, and no deployer takes them.
+///
+/// # Errors
+///
+/// If a function does not compile, could not run on Lambda, or cannot be written.
+pub fn package(prepared: Prepared<'_>, thorough: bool) -> Result<()> {
+    let Prepared { options, directory, previous, mut manifest } = prepared;
     let target = Target::installed(options.arch)?;
     let compile::Built { programs, crates } = compile::functions(&target, options.only.as_deref())?;
     let previous = previous.filter(|previous| previous.arch == options.arch);
@@ -57,7 +75,6 @@ pub fn package(options: &Options, thorough: bool) -> Result<()> {
     };
     let made = programs.iter().map(make).collect::<Result<Vec<Made>>>()?;
 
-    fs::create_dir_all(&directory).with_context(|| format!("creating {}", directory.display()))?;
     let mut packages = Vec::new();
     for Made { package, zip } in made {
         if let Some(zip) = &zip {

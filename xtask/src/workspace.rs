@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 /// The workspace's root directory, from wherever below it xtask was called.
 ///
@@ -25,15 +25,40 @@ pub fn packages() -> PathBuf {
     root().join("target").join("lambda")
 }
 
+/// Where cargo builds, if the caller says so: cargo takes it relative to the directory in which it is called, and ours is
+/// called in another.
+pub fn target_directory() -> Option<PathBuf> {
+    let named = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"].iter().find_map(env::var_os);
+    named.and_then(|named| std::path::absolute(named).ok())
+}
+
 /// The cargo that runs xtask, at work in the workspace's root; without progress unless someone watches.
 pub fn cargo(verb: &str) -> Command {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command.current_dir(root()).arg(verb);
+    checkout::forget_caller(&mut command).current_dir(root()).arg(verb);
+    command.envs(target_directory().map(|directory| ("CARGO_TARGET_DIR", directory)));
     if !io::stderr().is_terminal() {
         command.arg("--quiet");
     }
     command
+}
+
+/// Creates `directory`, and proves that files can be written there: what comes next may take minutes.
+///
+/// # Errors
+///
+/// If it can't be written to.
+pub fn make_writable(directory: &Path) -> Result<()> {
+    let probe = directory.join(format!(".{}.tmp", std::process::id()));
+    let write = || fs::create_dir_all(directory).and_then(|()| fs::write(&probe, ""));
+    write().and_then(|()| fs::remove_file(&probe)).map_err(|error| {
+        anyhow!(
+            "writing to {}: {error}\n  next: in a checkout that can't be written to, cargo xtask package --out DIR, and \
+             cargo xtask deploy --packages DIR",
+            directory.display()
+        )
+    })
 }
 
 /// Prints a line of progress to standard error: standard output is for results, and those are the deployer's.

@@ -5,10 +5,10 @@ use super::releases::{shown, standing, utc};
 use super::run::{Surveyed, connect, deployed, survey};
 use super::screen::{CHANGED, DIM, GOOD, count, paint, result, time};
 use super::{Common, Exit, key, pulse, show_plan};
-use crate::git::{self, Checkout, Place};
 use crate::resources::history::{self, Record};
 use crate::resources::{gone_stages, retiring};
 use anyhow::Result;
+use checkout::{Checkout, Place, parse};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub const EXAMPLES: &str = "\
@@ -36,7 +36,8 @@ pub async fn run(common: &Common) -> Result<Exit> {
     let record = history::current(&records);
     let began = record.filter(|record| record.state.is_good()).map(|record| record.time);
     let deployed_since = began.unwrap_or(deployed.since);
-    let place = place(&outputs.git_sha);
+    let checkout = Checkout::here().ok();
+    let place = checkout.as_ref().map(|checkout| place(checkout, &outputs.git_sha));
     let since = UNIX_EPOCH + Duration::from_secs(deployed_since.max(0).unsigned_abs());
     let age = SystemTime::now().duration_since(since).unwrap_or_default();
     if common.json {
@@ -65,8 +66,8 @@ pub async fn run(common: &Common) -> Result<Exit> {
     result(format!("version  {} (commit {})", outputs.version, outputs.git_sha));
     result(format!("release  {}", record.map_or("none on record".to_owned(), release)));
     result(format!("live     for {}", long_time(age)));
-    if let Some(place) = place {
-        result(format!("behind   {}", behind(place, &outputs.git_sha)));
+    if let Some((checkout, place)) = checkout.as_ref().zip(place) {
+        result(format!("behind   {}", behind(checkout, place, &outputs.git_sha)));
     }
     result(format!("url      {}", outputs.url));
     key::still_working(&aws).into_iter().for_each(result);
@@ -94,14 +95,13 @@ fn release(record: &Record) -> String {
     format!("{text}; {}", paint(style, what))
 }
 
-/// Where what is live is, seen from the checkout around the current directory; none without one.
-fn place(git_sha: &str) -> Option<Place> {
-    let checkout = Checkout::here().ok()?;
-    Some(git::parse(git_sha).map_or(Place::Unknown, |(digits, _)| checkout.place(digits)))
+/// Where what is live is, seen from `checkout`.
+fn place(checkout: &Checkout, git_sha: &str) -> Place {
+    parse(git_sha).map_or(Place::Unknown, |(digits, _)| checkout.place(digits))
 }
 
-fn behind(place: Place, git_sha: &str) -> String {
-    let (digits, dirty) = git::parse(git_sha).unwrap_or_default();
+fn behind(checkout: &Checkout, place: Place, git_sha: &str) -> String {
+    let (digits, dirty) = parse(git_sha).unwrap_or_default();
     let commits = |number: u64| count(usize::try_from(number).unwrap_or(usize::MAX), "commit");
     let text = match place {
         Place::Behind(0) => "nothing: it is what is checked out here".to_owned(),
@@ -110,7 +110,7 @@ fn behind(place: Place, git_sha: &str) -> String {
             format!("nothing: it is {} ahead of this checkout", commits(number))
         }
         Place::Apart => format!("not in this checkout's history (git log HEAD..{digits})"),
-        Place::Unknown => return "unknown here; git fetch".to_owned(),
+        Place::Unknown => return format!("unknown here; {}", checkout.fetch()),
     };
     match dirty {
         true => format!("{text}; it was packaged with changes that nobody committed"),

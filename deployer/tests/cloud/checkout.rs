@@ -20,27 +20,43 @@ mkdir -p "$6" "$CARGO_TARGET_DIR" && cp "${0%/*}"/packages/* "$6"
 
 pub struct Checkout {
     directory: TempDir,
+    /// The project's directory.
+    root: PathBuf,
 }
 
 impl Checkout {
     pub fn new() -> Self {
-        let checkout = Self { directory: tempfile::tempdir().unwrap() };
-        fs::create_dir(checkout.path().join("below")).unwrap();
-        fs::write(checkout.path().join(".gitignore"), "/target/\n").unwrap();
-        checkout.git("init --quiet");
+        Self::at("")
+    }
+
+    /// With the project in this directory of the repository.
+    pub fn at(prefix: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join(prefix);
+        let checkout = Self { directory, root };
+        fs::create_dir_all(checkout.path().join("below")).unwrap();
+        fs::write(checkout.path().join(".gitignore"), "/target\n").unwrap();
+        fs::write(checkout.path().join("Cargo.toml"), "[workspace]\n").unwrap();
+        let mut init = ::checkout::command(checkout.top());
+        assert!(init.args(["init", "--quiet"]).status().unwrap().success());
         checkout
     }
 
-    pub fn path(&self) -> &Path {
+    /// The repository's uppermost directory.
+    pub fn top(&self) -> &Path {
         self.directory.path()
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.root
     }
 
     #[track_caller]
     pub fn git(&self, line: &str) -> String {
-        let mut command = Command::new("git");
+        let mut command = ::checkout::command(self.path());
         command.args(["-c", "user.name=a", "-c", "user.email=a@example.com"]);
         let Output { status, stdout, stderr } =
-            command.args(line.split_whitespace()).current_dir(self.path()).output().unwrap();
+            command.args(line.split_whitespace()).output().unwrap();
         assert!(status.success(), "{line}: {}", String::from_utf8_lossy(&stderr));
         String::from_utf8(stdout).unwrap().trim().to_owned()
     }

@@ -206,3 +206,36 @@ fn a_commit_is_rebuilt_from_itself_alone() {
     deploy(COMMIT);
     verify().ends(1).says("does not have it").says("next: git fetch");
 }
+
+#[test]
+fn a_project_below_the_top_of_its_repository_is_rebuilt_too() {
+    let (account, checkout) = (Account::new(), Checkout::at("apps/api"));
+    let good = checkout.commit("good");
+    let (path, said) = checkout.pretend_cargo(account.packages.path());
+    account.packages.change_commit(&good);
+    account.run("deploy --yes").ends(0);
+    let mut command = account.command(&account.cloud().endpoint, "verify");
+    let ran = Ran::of(checkout.around(&mut command).env("PATH", &path));
+    ran.ends(0).says(&format!("verified: commit {good} is what serves"));
+    assert!(fs::read_to_string(said).unwrap().contains("source=good"));
+    assert!(
+        checkout.path().join("target/verify").exists() && !checkout.top().join("target").exists()
+    );
+}
+
+#[test]
+fn a_shallow_clone_is_told_how_to_get_old_commits() {
+    let (account, checkout) = (Account::new(), Checkout::new());
+    let [old, _] = [checkout.commit("old"), checkout.commit("new")];
+    let from = checkout.path().display();
+    checkout.git(&format!("clone --quiet --depth 1 file://{from} target/shallow"));
+    account.packages.change_commit(&old);
+    account.run("deploy --yes").ends(0);
+    let run = |line: &str| {
+        let mut command = account.command(&account.cloud().endpoint, line);
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        Ran::of(command.current_dir(checkout.path().join("target/shallow")))
+    };
+    run("verify").ends(1).says("does not have it").says("next: git fetch --unshallow");
+    run("status").ends(0).says("behind   unknown here; git fetch --unshallow");
+}

@@ -98,7 +98,7 @@ pub fn table() -> Result<String> {
     build(&["wire"])?;
     let deployer = compile::deployer()?;
     let options = package::Options { arch: Default::default(), only: None, out: None };
-    package::package(&options, false)?;
+    package::prepare(&options).and_then(|prepared| package::package(prepared, false))?;
     let changed = other_code()?;
     let cloud = local::ensure_up()?;
     say(format_args!("deploying {TIMES} times, {FAR} ms away and not at all"));
