@@ -2,12 +2,7 @@
 #   make local             no AWS, no Docker: the API on this machine
 #   make deploy STAGE=prod against AWS; ARGS="--yes" and other flags go through
 
-# Settings of yours: see .env.template. What is set outside or on the command line counts more.
-$(foreach line,$(shell sed -n 's/^\([A-Z][A-Z0-9_]*\)=\(.*\)/\1?=\2/p' .env 2>/dev/null),$(eval $(line)))
-export
-
-STAGE ?= dev
-ARGS ?=
+# Settings of yours: see .env.template. xtask reads them; what is set outside or on the command line counts more.
 
 .DEFAULT_GOAL := help
 .PHONY: help local package plan deploy destroy smoke-test test-like-aws rollback releases verify status logs outputs \
@@ -94,6 +89,7 @@ fmt: ## format the code
 clean: ## stop the local cloud, remove everything built (a stage in AWS: make destroy)
 	cargo xtask local down
 	cargo clean
+	rm -rf target
 
 tf-backend: ## unnecessary: there is no state to keep; AWS itself is asked what is there
 init: ## unnecessary: cargo fetches what it needs

@@ -9,11 +9,13 @@
 //! | `faults` | the fault suite and its table; `suite` has tests leave their rows |
 //! | `watch` | to deploy when something is saved |
 //! | `bench` | the bench of the functions and its table |
+//! | `dotenv` | the settings in `.env` |
 //! | `front` | the deployer's verbs, and what each needs beforehand |
 
 mod archive;
 mod bench;
 mod compile;
+mod dotenv;
 mod elf;
 mod faults;
 mod front;
@@ -70,6 +72,9 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = dotenv::adopt() {
+        return fail(&error, PREFLIGHT);
+    }
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     if let Some(verb) = front::verb_of(&arguments) {
         return match front::become_deployer(verb, &arguments) {

@@ -6,6 +6,8 @@
 
 #[path = "environment/build.rs"]
 mod build;
+#[path = "environment/dotenv.rs"]
+mod dotenv;
 #[path = "environment/git.rs"]
 mod git;
 
