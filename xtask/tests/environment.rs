@@ -10,6 +10,8 @@ mod build;
 mod dotenv;
 #[path = "environment/git.rs"]
 mod git;
+#[path = "environment/python.rs"]
+mod python;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use super::venv::forget_settings;
 use super::{http, log};
 use crate::workspace::{root, say};
 
@@ -189,13 +190,14 @@ pub fn check_free(port: u16) -> Result<()> {
 pub fn start(home: &Home, python: &Path, port: u16) -> Result<Cloud> {
     let log =
         File::create(home.log()).with_context(|| format!("writing {}", home.log().display()))?;
-    let mut child = Command::new(python)
+    let mut command = Command::new(python);
+    // Not `-I`, with which Python would not find the plugin beside the program.
+    forget_settings(&mut command, "PYTHON");
+    let mut child = command
         .arg(root().join("local").join("cloud.py"))
         .args(["--port", &port.to_string()])
         .arg("--home")
         .arg(&home.0)
-        .env_remove("PYTHONHOME")
-        .env_remove("PYTHONPATH")
         .stdin(Stdio::null())
         .stdout(log.try_clone().context("sharing the log")?)
         .stderr(log)

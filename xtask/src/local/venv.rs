@@ -3,6 +3,7 @@
 //! A stamp is written last. One that is missing or differs (other requirements, another Python, a pip that was killed) has
 //! the environment made again from nothing.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -48,6 +49,7 @@ pub fn ready() -> Result<PathBuf> {
     ));
     make(&base, &environment)?;
     install(&python, &requirements)?;
+    import(&python, &requirements.with_extension("in"))?;
     fs::write(&stamp, wanted(&base.version))
         .with_context(|| format!("writing {}", stamp.display()))?;
     Ok(python)
@@ -96,11 +98,21 @@ impl Python {
     }
 }
 
-/// A Python without what the caller's environment would put into it.
+/// A Python that takes neither the caller's variables nor the current directory's modules (`-I`). What it runs, such as
+/// `ensurepip`, does not see the variables either.
 fn python(program: &Path) -> Command {
     let mut command = Command::new(program);
-    command.env_remove("PYTHONHOME").env_remove("PYTHONPATH");
+    forget_settings(&mut command, "PYTHON");
+    command.arg("-I");
     command
+}
+
+/// Removes the caller's variables whose names begin so from what `command` is to see.
+pub fn forget_settings(command: &mut Command, start: &str) {
+    let names = env::vars_os().map(|(name, _)| name);
+    names.filter(|name| name.to_string_lossy().starts_with(start)).for_each(|name| {
+        command.env_remove(name);
+    });
 }
 
 fn parse_version(text: &str) -> Option<Version> {
@@ -157,22 +169,44 @@ fn make(base: &Python, environment: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The caller's settings of pip's that say where packages come from. Others, such as `PIP_USER`, `PIP_TARGET` or
+/// `PIP_NO_DEPS`, would have other packages installed, or elsewhere.
+const SOURCES: [&str; 16] = [
+    "PIP_CACHE_DIR",
+    "PIP_CERT",
+    "PIP_CLIENT_CERT",
+    "PIP_CONFIG_FILE",
+    "PIP_DEFAULT_TIMEOUT",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_INDEX_URL",
+    "PIP_KEYRING_PROVIDER",
+    "PIP_NO_CACHE_DIR",
+    "PIP_NO_INDEX",
+    "PIP_PROXY",
+    "PIP_PYPI_URL",
+    "PIP_RETRIES",
+    "PIP_TIMEOUT",
+    "PIP_TRUSTED_HOST",
+];
+
+/// Pip's configuration files hold both kinds of settings, so what they may say of the place is said again as options,
+/// which count more.
 fn install(python_of_environment: &Path, requirements: &Path) -> Result<()> {
-    let output = python(python_of_environment)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--require-hashes",
-            "--disable-pip-version-check",
-            "--quiet",
-            "--retries",
-            "2",
-        ])
-        .arg("--requirement")
-        .arg(requirements)
-        .output()
-        .context("running pip")?;
+    let mut pip = python(python_of_environment);
+    forget_settings(&mut pip, "PIP_");
+    pip.envs(SOURCES.iter().filter_map(|name| env::var_os(name).map(|value| (name, value))));
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--require-hashes",
+        "--disable-pip-version-check",
+        "--quiet",
+    ]);
+    pip.args(["--retries", "2", "--no-user", "--prefix=", "--root=/", "--target"]);
+    pip.arg(site_packages(python_of_environment)?).arg("--requirement").arg(requirements);
+    let output = pip.output().context("running pip")?;
     if output.status.success() {
         return Ok(());
     }
@@ -188,8 +222,40 @@ fn install(python_of_environment: &Path, requirements: &Path) -> Result<()> {
              altered, or a stale cache serves it\n{said}\n  next: pip cache purge, and run this again",
             requirements.display()
         ),
-        Cause::Unknown => bail!("installing the local cloud: pip failed\n{said}"),
+        Cause::Unknown => bail!(
+            "installing the local cloud: pip failed\n{said}\n  likely cause: a setting of pip's (see: pip config list)\n  \
+             {WITHOUT_SETTINGS}"
+        ),
     }
+}
+
+const WITHOUT_SETTINGS: &str = "next: PIP_CONFIG_FILE=/dev/null cargo xtask local up";
+
+/// Where the environment's Python looks for packages.
+fn site_packages(python_of_environment: &Path) -> Result<PathBuf> {
+    let question = "import sysconfig; print(sysconfig.get_path('purelib'))";
+    let output = python(python_of_environment).args(["-c", question]).output();
+    let output = output.context("asking the Python environment for its packages' directory")?;
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+}
+
+/// Imports the packages that `requirements.in` names: pip may be content and have installed nothing, or elsewhere.
+fn import(python_of_environment: &Path, wanted: &Path) -> Result<()> {
+    let text =
+        fs::read_to_string(wanted).with_context(|| format!("reading {}", wanted.display()))?;
+    let names = text.lines().filter_map(|line| line.split_once("==")).map(|(name, _)| name);
+    let names: Vec<&str> = names.filter(|name| !name.starts_with('#')).collect();
+    let script = format!("import {}", names.join(", "));
+    let output = python(python_of_environment).args(["-c", &script]).output();
+    let output = output.context("importing the local cloud's packages")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    bail!(
+        "installing the local cloud: pip reported success, but Python does not find what it installed\n{}\n  \
+         likely cause: a setting of pip's (see: pip config list)\n  {WITHOUT_SETTINGS}",
+        complaint(&output)
+    );
 }
 
 /// Why pip failed, as far as its words tell.
