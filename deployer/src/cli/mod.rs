@@ -8,7 +8,7 @@ mod deploy;
 mod destroy;
 mod doctor;
 mod explain;
-mod graph;
+pub mod graph;
 mod invoke;
 mod key;
 mod load;

@@ -19,7 +19,7 @@ use deployer::engine::{Action, Plan, Silent, Step, Stop};
 use deployer::env::Env;
 use deployer::release::Release;
 use deployer::resources::kinds;
-use deployer::stack::{APP, ENDPOINTS, stack};
+use deployer::stack::{APP, stack};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ async fn connect_by(http: SharedHttpConnector) -> anyhow::Result<Aws> {
 /// What must be done for `release` to be what is there.
 async fn try_plan(world: &Value, release: &Release) -> anyhow::Result<Plan> {
     let (aws, kinds) = (connect(world).await, kinds());
-    let graph = stack(&aws.env, release, ENDPOINTS).graph;
+    let graph = stack(&aws.env, release, world::endpoints()).graph;
     let survey = graph.survey(&aws, &kinds, &Stop::default(), Arc::new(Silent)).await?;
     let Env { app, stage, account, region, .. } = aws.env.clone();
     let target = [("app", app), ("stage", stage), ("account", account), ("region", region)];
