@@ -16,7 +16,8 @@ use super::api_key::{Key, list, retire, retires};
 use super::usage_plan::admit;
 use super::{ApiKey, ApiKeyId, Aws, Parameter, SecretParameter, is_ours};
 use crate::engine::{Resource, Secret};
-use anyhow::Result;
+use crate::rebuild::CannotTell;
+use anyhow::{Result, bail};
 
 /// What a key is to its stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +135,45 @@ impl Keys {
             clear_up(cx).await?;
         }
         ApiKey::delete(cx, &key.id).await
+    }
+}
+
+/// The key that callers use while the parameter that holds its value is missing: its id and value. None if the stage
+/// has no key.
+///
+/// # Errors
+/// [`CannotTell`] if it has several, and none of them is a rotation's.
+pub(super) async fn orphaned(cx: &Aws) -> Result<Option<(String, Secret)>> {
+    let name = cx.env.name();
+    let mut keys = list(cx, &name).await?;
+    keys.retain(|key| key.name == name && is_ours(&cx.env, &key.tags));
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    // Rotated keys are no longer what callers are to use. Nor is the next one, unless the rotation got as far as
+    // marking the one before it.
+    let next = SecretParameter::value_if_there(cx, &next_parameter(cx)).await?;
+    let is_next = |key: &Key| next.as_ref() == Some(&key.value);
+    keys.retain(|key| is_next(key) || retires(&key.tags).is_none());
+    if keys.len() > 1 {
+        keys.retain(|key| !is_next(key));
+    }
+    match &keys[..] {
+        [] => Ok(None),
+        [key] => Ok(Some((key.id.clone(), key.value.clone()))),
+        several => {
+            let ids = several.iter().map(|key| key.id.as_str()).collect::<Vec<_>>().join(", ");
+            let parameter = cx.env.parameter("api-key");
+            bail!(CannotTell {
+                why: format!(
+                    "parameter {parameter}, which holds the value of the API key, is missing, and the stage has \
+                     several keys: {ids}"
+                ),
+                next: "delete those that no caller uses (`key list`, `key revoke ID`), then run it again; the \
+                       deploy stores the value of the one that is left"
+                    .to_owned(),
+            })
+        }
     }
 }
 

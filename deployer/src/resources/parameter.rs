@@ -1,6 +1,6 @@
 //! SSM parameters: plain ones that say what is deployed, and the one that holds the API key.
 
-use super::{Aws, adopt, gone, is_ours, owner};
+use super::{Aws, adopt, gone, is_ours, keys, owner};
 use crate::aws::{Failure, Missing, random_key};
 use crate::engine::{Live, Owned, Owner, Resource, Secret};
 use crate::env::Tags;
@@ -10,6 +10,9 @@ use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging, Tag};
 use futures_util::future::try_join_all;
 use serde::Serialize;
 use std::sync::PoisonError;
+
+/// Instead of a type, where the parameter of a living key is missing.
+const MISSING: &str = "missing";
 
 /// A readable fact: the version that is deployed.
 #[derive(Clone, Debug, Serialize)]
@@ -171,6 +174,20 @@ impl SecretParameter {
         self.name == cx.env.parameter("api-key")
     }
 
+    /// In place of a parameter that was deleted by hand: the value of the API key that callers use. A new key would
+    /// lock all of them out.
+    async fn orphaned(&self, cx: &Aws) -> Result<Option<Live<Self, Secret>>> {
+        if !self.is_api_key(cx) {
+            return Ok(None);
+        }
+        let Some((key, value)) = keys::orphaned(cx).await? else { return Ok(None) };
+        self.keep(cx, &value);
+        let kind = format!("{MISSING}; the value of API key {key} is stored again");
+        let name = self.name.clone();
+        let props = Self { name: name.clone(), kind };
+        Ok(Some(Live { owner: Owner::Ours, output: value, id: name, props }))
+    }
+
     /// Smoke tests needn't ask for the API key again.
     fn keep(&self, cx: &Aws, value: &Secret) {
         if self.is_api_key(cx) {
@@ -231,7 +248,7 @@ impl Resource<Aws> for SecretParameter {
     }
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, Secret>>> {
-        let Some(found) = find(cx, &self.name).await? else { return Ok(None) };
+        let Some(found) = find(cx, &self.name).await? else { return self.orphaned(cx).await };
         let ours = owner(&cx.env, &found.tags);
         let length = found.value.chars().count();
         // API Gateway takes 20 to 128 characters (CreateApiKey).
@@ -273,7 +290,9 @@ impl Resource<Aws> for SecretParameter {
         // Overwriting cannot change the type, and a key in clear is no secret: make it anew. Should
         // we be stopped in between, the next run makes a new value and a new key of it.
         if live.props.kind != self.kind {
-            delete(cx, &self.name).await?;
+            if !live.props.kind.starts_with(MISSING) {
+                delete(cx, &self.name).await?;
+            }
             let kind = ParameterType::from(self.kind.as_str());
             let make = || put_new(cx, &self.name, kind.clone(), live.output.reveal());
             // SSM asks for 30 s between the two (DeleteParameter).

@@ -61,14 +61,70 @@ async fn a_key_of_another_value_is_replaced_and_both_stay_secret() {
     assert_eq!(account.get_with(&old, "/").await, 403, "the old key is void");
 }
 
+async fn delete_parameter(account: &Account) {
+    let aws = account.aws().await;
+    aws.ssm.delete_parameter().name("/ops-api/dev/api-key").send().await.unwrap();
+}
+
 #[tokio::test]
-async fn a_key_that_was_lost_is_made_anew() {
+async fn deleted_parameter_is_restored_from_the_living_key() {
+    let account = Account::deployed();
+    let wanted = account.inventory().await;
+    let key = account.run("key show").ends(0).out;
+    delete_parameter(&account).await;
+    account.run("key show").ends(1).says("parameter /ops-api/dev/api-key is not there");
+
+    let drift = account.drift();
+    assert_eq!(drift, ["parameter /ops-api/dev/api-key: type"]);
+    let plan = account.run("plan").ends(0).says("is stored again → SecureString");
+    let deploy = account.run("deploy --yes -vv").ends(0);
+    account.assert_as_wanted();
+    assert_eq!(account.run("key show").ends(0).out, key);
+    assert_eq!(account.inventory().await, wanted);
+    for ran in [plan, deploy] {
+        assert!(!(ran.out + &ran.err).contains(key.trim()));
+    }
+}
+
+#[tokio::test]
+async fn deleted_parameter_is_not_restored_from_a_key_that_was_rotated() {
+    let account = Account::deployed();
+    account.run("key rotate --yes --grace 1h").ends(0);
+    let key = account.run("key show").ends(0).out;
+    delete_parameter(&account).await;
+    account.run("deploy --yes").ends(0);
+    assert_eq!(account.run("key show").ends(0).out, key);
+}
+
+#[tokio::test]
+async fn deleted_parameter_of_several_keys_is_asked_about() {
+    let account = Account::deployed();
+    let key = account.run("key show").ends(0).out;
+    let aws = account.aws().await;
+    let second = aws.apigateway.create_api_key().name(aws.env.name());
+    let second = second.set_tags(Some(aws.env.tags().into_iter().collect())).send().await.unwrap();
+    let second = second.id.unwrap();
+    delete_parameter(&account).await;
+    let (ran, wire) = account.run_heard("deploy --yes");
+    ran.ends(6).says("several keys: ").says(&second).says("key revoke ID");
+    wire.assert_no_writes();
+
+    account.run(&format!("key revoke {second} --yes")).ends(0);
+    account.run("deploy --yes").ends(0);
+    assert_eq!(account.run("key show").ends(0).out, key);
+}
+
+/// Without its key there is nothing to restore it from.
+#[tokio::test]
+async fn key_that_was_lost_is_made_anew() {
     let account = Account::deployed();
     let wanted = account.inventory().await;
     let old = account.run("key show").ends(0).out;
     let aws = account.aws().await;
-    aws.ssm.delete_parameter().name("/ops-api/dev/api-key").send().await.unwrap();
-    account.run("key show").ends(1).says("parameter /ops-api/dev/api-key is not there");
+    delete_parameter(&account).await;
+    let keys = aws.apigateway.get_api_keys().send().await.unwrap();
+    let key = keys.items()[0].id().unwrap();
+    aws.apigateway.delete_api_key().api_key(key).send().await.unwrap();
 
     account.run("deploy --yes").ends(0);
     account.assert_as_wanted();
