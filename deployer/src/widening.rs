@@ -57,6 +57,11 @@ fn allows(kind: &str, made: bool, change: &Change, usual: &Usual) -> Option<Stri
         }
         // Whoever it is handed to may do what that role may.
         "function" if path == "role" && !made && !usual.is_role(to) => "what another role may do",
+        // What limits a function goes with what was attached to it.
+        "function" if path == "vpc.subnets" && to.is_none() => "connections from outside the VPC",
+        "function" if path == "kms_key" && to.is_none() => {
+            "environment variables to be read without a right to this key"
+        }
         "rest api" if path.ends_with("api_key_required") && to == Some(&Value::Bool(false)) => {
             "calls without a key"
         }
@@ -71,6 +76,13 @@ fn allows(kind: &str, made: bool, change: &Change, usual: &Usual) -> Option<Stri
         "bucket" if path == "policy.Statement" => {
             return Grants::of(to).beyond(&Grants::of(from), usual);
         }
+        "api key" if path == "enabled" && !made && to == Some(&Value::Bool(true)) => {
+            "calls with a key that was disabled"
+        }
+        "function" if path == "reserved_concurrency" && from.is_some_and(is_zero) => {
+            "calls of a function that was turned off"
+        }
+        "usage plan" | "stage" if raises(path, from, to) => "more calls than this limit",
         "usage plan" | "stage" if is_limit(path) && unlimited(to) && !unlimited(from) => {
             "calls without this limit"
         }
@@ -84,18 +96,30 @@ fn names(list: Option<&Value>) -> Vec<&str> {
     list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// A route's share is none: without one, a key may call it as often as anything.
-fn is_limit(path: &str) -> bool {
-    if path.starts_with("routes[") {
-        return false;
-    }
+/// Whether it is a limit, a route's share too, that becomes a higher one.
+fn raises(path: &str, from: Option<&Value>, to: Option<&Value>) -> bool {
+    let number = |value: Option<&Value>| value.and_then(Value::as_f64);
+    let rises = number(from).zip(number(to)).is_some_and(|(from, to)| to > from && from > 0.0);
+    counts_calls(path) && rises
+}
+
+fn counts_calls(path: &str) -> bool {
     let last = path.rsplit('.').next();
     last.is_some_and(|last| ["rate", "burst", "quota"].contains(&last))
 }
 
+/// A route's share is none: without one, a key may call it as often as anything.
+fn is_limit(path: &str) -> bool {
+    !path.starts_with("routes[") && counts_calls(path)
+}
+
 /// Nothing, or zero, is no limit.
 fn unlimited(limit: Option<&Value>) -> bool {
-    limit.is_none_or(|limit| limit.as_f64() == Some(0.0))
+    limit.is_none_or(is_zero)
+}
+
+fn is_zero(number: &Value) -> bool {
+    number.as_f64() == Some(0.0)
 }
 
 #[cfg(test)]

@@ -75,6 +75,20 @@ const ROWS: &[Row] = &[
          {again}",
     ),
     row(
+        |f| silent(f) && says(f, &["FIPS and custom endpoint", "Dualstack and custom endpoint"]),
+        "AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT or the profile's setting of that name is on, and AWS's \
+         SDKs refuse it together with an endpoint of your own",
+        "unset one of the two: that setting, or AWS_ENDPOINT_URL (--local sets an endpoint too); then {again}",
+    ),
+    row(
+        |f| silent(f) && says(f, &["IMDS"]),
+        "the metadata service (IMDS) of this EC2 machine refuses to give credentials, or doesn't answer: it is \
+         turned off, the machine has no role, or its hop limit of 1 keeps containers out",
+        "give the machine a role (instance profile), and in a container raise the limit (aws ec2 \
+         modify-instance-metadata-options --http-put-response-hop-limit 2 --instance-id ID); or set AWS_PROFILE; \
+         then {again}",
+    ),
+    row(
         |f| silent(f) && says(f, &["failed to apply endpoint"]),
         "AWS_ENDPOINT_URL isn't a URL",
         "unset AWS_ENDPOINT_URL, or begin it with http:// or https://; then {again}",

@@ -7,6 +7,7 @@ use crate::aws::Aws;
 use crate::http::get;
 use crate::resources::SecretParameter;
 use anyhow::{Result, anyhow, bail};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -88,14 +89,61 @@ async fn url(common: &Common, aws: &Aws, path: &str) -> Result<String> {
     Ok(format!("{}{path}", aws.url(&deployed.api)))
 }
 
+/// What a URL can't hold of a path and its query; besides everything that isn't ASCII.
+const UNFIT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Path and query as they are sent. What is percent-encoded already stays as it is.
+fn encoded(target: &str) -> String {
+    let mut pieces = target.split('%');
+    let first = pieces.next().unwrap_or_default();
+    let encode = |text: &str| utf8_percent_encode(text, UNFIT).to_string();
+    pieces.fold(encode(first), |done, piece| {
+        let digits = piece.bytes().take(2).filter(u8::is_ascii_hexdigit).count();
+        let percent = if digits == 2 { "%" } else { "%25" };
+        done + percent + &encode(piece)
+    })
+}
+
 /// The path itself, or the first that the function answers.
 fn path(common: &Common, target: &str) -> Result<String> {
     if target.starts_with('/') {
-        return Ok(target.to_owned());
+        return Ok(encoded(target));
     }
     let named = common.endpoints().iter().find(|endpoint| endpoint.function == target);
     let known = || common.functions().into_iter().collect::<Vec<_>>().join(", ");
     let named =
         named.ok_or_else(|| anyhow!("no function is called {target:?}; there are {}", known()));
     named.map(|endpoint| endpoint.path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::encoded;
+
+    #[test]
+    fn path_and_query_are_encoded_once() {
+        for (typed, sent) in [
+            ("/", "/"),
+            ("/health?deep=1&a=b", "/health?deep=1&a=b"),
+            ("/a b?c=d e#f", "/a%20b?c=d%20e%23f"),
+            ("/caf\u{e9}?q=\u{20ac}\"", "/caf%C3%A9?q=%E2%82%AC%22"),
+            ("/a%20b?c=%2F", "/a%20b?c=%2F"),
+            ("/100%?p=%zz%", "/100%25?p=%25zz%25"),
+        ] {
+            assert_eq!(encoded(typed), sent, "{typed}");
+        }
+    }
 }

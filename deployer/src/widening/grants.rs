@@ -45,7 +45,7 @@ impl Usual {
     /// Lambda runs it, and it writes its log and sends its traces.
     fn has(&self, action: &str, resource: &str, principal: &Value) -> bool {
         let log = format!(":log-group:/aws/lambda/{}-", self.name);
-        let lambda = json!({ "Service": ["lambda.amazonaws.com"] });
+        let lambda = json!({ "Service": "lambda.amazonaws.com" });
         let writes = ["logs:CreateLogStream", "logs:PutLogEvents"].contains(&action);
         let traces = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"].contains(&action);
         (principal.is_null() && (traces || writes && resource.contains(&log)))
@@ -58,12 +58,42 @@ fn is(value: Option<&Value>, test: impl Fn(&str) -> bool) -> bool {
     value.is_none_or(|value| value.as_str().is_some_and(test))
 }
 
-/// The statements of one policy.
-pub struct Grants<'a>(Vec<&'a Value>);
+/// The statements of one policy, each in the one form that its meaning has.
+pub struct Grants(Vec<Value>);
 
-impl<'a> Grants<'a> {
-    pub fn of(statements: Option<&'a Value>) -> Self {
-        Self(statements.and_then(Value::as_array).into_iter().flatten().collect())
+/// A statement without its id, and without what else makes no difference: the order of a list, one member instead of a
+/// list of one, a number or a truth value instead of a text.
+fn meaning(statement: &Value) -> Value {
+    let mut meaning = plain(statement);
+    let Some(fields) = meaning.as_object_mut() else { return meaning };
+    fields.remove("Sid");
+    fields.retain(|_, value| !value.is_null());
+    // Of a resource's policy both are everybody ("AWS JSON policy elements: Principal").
+    if fields.get("Principal") == Some(&json!({ "AWS": "*" })) {
+        fields.insert("Principal".to_owned(), json!("*"));
+    }
+    meaning
+}
+
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Array(list) => {
+            let mut list: Vec<Value> = list.iter().map(plain).collect();
+            list.sort_by_key(Value::to_string);
+            list.dedup();
+            if list.len() == 1 { list.remove(0) } else { Value::Array(list) }
+        }
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect()
+        }
+        Value::Bool(_) | Value::Number(_) => Value::String(value.to_string()),
+        Value::Null | Value::String(_) => value.clone(),
+    }
+}
+
+impl Grants {
+    pub fn of(statements: Option<&Value>) -> Self {
+        Self(statements.and_then(Value::as_array).into_iter().flatten().map(meaning).collect())
     }
 
     /// What these allow and the others don't, in words. Where that can't be told, it counts as more.
@@ -76,26 +106,35 @@ impl<'a> Grants<'a> {
             for action in list(&statement["Action"]) {
                 for resource in list(&statement["Resource"]) {
                     let covered = usual.has(&action, &resource, &statement["Principal"])
-                        || before.allow(&action, &resource, statement);
+                        || before.state(&action, &resource, statement);
                     let (on, to) = (shown(" on ", &resource), &statement["Principal"]);
                     let to = if to.is_null() { String::new() } else { format!(" by {to}") };
                     more.extend((!covered).then(|| format!("{action}{on}{to}")));
                 }
             }
         }
+        let still = |statement: &Value| {
+            list(&statement["Action"]).iter().all(|action| {
+                let resources = list(&statement["Resource"]);
+                resources.iter().all(|resource| self.state(action, resource, statement))
+            })
+        };
         let gone = before.0.iter().filter(|s| s["Effect"] == "Deny" && !self.0.contains(s));
+        let gone = gone.filter(|statement| !still(statement));
         more.extend(gone.map(|s| format!("{}, no longer denied", list(&s["Action"]).join(", "))));
         (!more.is_empty()).then(|| more.join("; "))
     }
 
-    fn allow(&self, action: &str, resource: &str, wanted: &Value) -> bool {
-        self.0.iter().filter(|s| s["Effect"] == "Allow").any(|statement| {
+    /// Whether these allow it as a statement does, or deny it.
+    fn state(&self, action: &str, resource: &str, wanted: &Value) -> bool {
+        self.0.iter().filter(|s| s["Effect"] == wanted["Effect"]).any(|statement| {
             let narrow = &statement["Condition"];
-            statement["Principal"] == wanted["Principal"]
+            let names = |pattern: &String| covers(&pattern.to_lowercase(), &action.to_lowercase());
+            ["Principal", "NotPrincipal"].iter().all(|who| statement[who] == wanted[who])
                 && (narrow.is_null() || *narrow == wanted["Condition"])
                 && statement.get("NotAction").is_none()
                 && statement.get("NotResource").is_none()
-                && list(&statement["Action"]).iter().any(|pattern| covers(pattern, action))
+                && list(&statement["Action"]).iter().any(names)
                 && list(&statement["Resource"]).iter().any(|pattern| covers(pattern, resource))
         })
     }

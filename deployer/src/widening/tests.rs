@@ -65,6 +65,33 @@ fn a_denial_that_goes_opens() {
     assert_eq!(public.as_deref(), Some(r#"s3:GetObject by "*""#));
 }
 
+/// Ids, order and spelling change nothing.
+#[test]
+fn statements_are_compared_by_their_meaning() {
+    let ours = json!([{
+        "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
+        "Resource": ["arn:aws:s3:::b", "arn:aws:s3:::b/*"],
+        "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+    }]);
+    let theirs = json!([{
+        "Sid": "AnotherId", "Effect": "Deny", "Principal": { "AWS": ["*"] }, "Action": ["S3:*"],
+        "Resource": ["arn:aws:s3:::b/*", "arn:aws:s3:::b"],
+        "Condition": { "Bool": { "aws:SecureTransport": [false] } },
+    }]);
+    let opens =
+        |from: &Value, to: &Value| opens("bucket", "policy.Statement", from.clone(), to.clone());
+    assert_eq!(opens(&theirs, &ours), None);
+
+    // What denied no more than what is denied now opens nothing either.
+    let mut less = theirs.clone();
+    less[0]["Action"] = json!("s3:PutObject");
+    assert_eq!(opens(&less, &ours), None);
+    less[0]["Condition"] = Value::Null;
+    assert_eq!(opens(&less, &ours).as_deref(), Some("s3:PutObject, no longer denied"));
+    let more = json!([{ "Effect": "Deny", "Principal": "*", "NotAction": "s3:GetObject" }]);
+    assert!(opens(&more, &ours).is_some());
+}
+
 #[test]
 fn what_says_not_is_taken_for_more() {
     let not = json!([{ "Effect": "Allow", "NotAction": ["iam:*"], "Resource": ["*"] }]);
@@ -103,7 +130,18 @@ fn doors_that_open_are_seen() {
         ("bucket", "public_access_blocked", no, yes, false),
         ("usage plan", "quota", json!(10), json!(0), true),
         ("usage plan", "rate", json!(1.5), Value::Null, true),
-        ("usage plan", "rate", json!(1.5), json!(50.0), false),
+        ("usage plan", "rate", json!(1.5), json!(50.0), true),
+        ("usage plan", "rate", json!(50.0), json!(1.5), false),
+        ("usage plan", r#"routes["GET /x"].rate"#, json!(1.5), json!(2.5), true),
+        ("stage", r#"throttling["*/*"].burst"#, json!(1), json!(2), true),
+        ("api key", "enabled", json!(false), json!(true), true),
+        ("api key", "enabled", json!(true), json!(false), false),
+        ("function", "reserved_concurrency", json!(0), Value::Null, true),
+        ("function", "reserved_concurrency", json!(0), json!(5), true),
+        ("function", "reserved_concurrency", json!(5), Value::Null, false),
+        ("function", "vpc.subnets", json!(["a"]), Value::Null, true),
+        ("function", "kms_key", json!("a"), Value::Null, true),
+        ("function", "layers", json!(["a"]), Value::Null, false),
         ("usage plan", "rate", Value::Null, json!(50.0), false),
         ("usage plan", r#"routes["GET /x"].rate"#, json!(1.5), Value::Null, false),
         ("stage", r#"throttling["*/*"].rate"#, json!(1.0), Value::Null, true),

@@ -1,6 +1,7 @@
 //! What opens is asked for on its own.
 
 use crate::account::Account;
+use aws_sdk_apigateway::types::{Op, PatchOperation};
 use serde_json::{Value, json};
 
 /// Somebody has closed the bucket further than the stack does.
@@ -37,6 +38,46 @@ async fn yes_alone_opens_nothing() {
     account.run(&format!("deploy {} --yes --allow-widening", file.display())).ends(0);
     account.assert_as_wanted();
     assert_eq!(account.run("plan --json").json()["widens"], json!([]));
+}
+
+/// Changes the `Sid` of the bucket policy's statement.
+#[tokio::test]
+async fn another_id_of_a_statement_opens_nothing() {
+    let account = Account::deployed();
+    let aws = account.aws().await;
+    let bucket = aws.env.bucket();
+    let policy = aws.s3.get_bucket_policy().bucket(&bucket).send().await.unwrap().policy.unwrap();
+    let policy = policy.replace("TlsOnly", "AllowSSLRequestsOnly");
+    aws.s3.put_bucket_policy().bucket(bucket).policy(policy).send().await.unwrap();
+    assert_eq!(account.run("plan --json").ends(0).json()["widens"], json!([]));
+    account.run("deploy --yes").ends(0);
+    account.assert_as_wanted();
+}
+
+#[tokio::test]
+async fn disabled_key_stays_disabled_without_leave() {
+    let account = Account::deployed();
+    let aws = account.aws().await;
+    let keys = aws.apigateway.get_api_keys().send().await.unwrap();
+    let off = PatchOperation::builder().op(Op::Replace).path("/enabled").value("false").build();
+    let key = keys.items()[0].id().unwrap();
+    aws.apigateway.update_api_key().api_key(key).patch_operations(off).send().await.unwrap();
+    let (ran, wire) = account.run_heard("deploy --yes");
+    ran.ends(6).says("enabled allows calls with a key that was disabled");
+    wire.assert_no_writes();
+    account.run("deploy --yes --allow-widening").ends(0);
+    account.assert_as_wanted();
+}
+
+#[tokio::test]
+async fn function_that_was_turned_off_stays_off_without_leave() {
+    let account = Account::deployed();
+    let aws = account.aws().await;
+    let off = aws.lambda.put_function_concurrency().function_name(aws.env.function("root"));
+    off.reserved_concurrent_executions(0).send().await.unwrap();
+    account.run("deploy --yes").ends(6).says("calls of a function that was turned off");
+    account.run("deploy --yes --allow-widening").ends(0);
+    account.assert_as_wanted();
 }
 
 #[test]

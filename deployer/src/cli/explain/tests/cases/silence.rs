@@ -41,6 +41,24 @@ pub const SILENCE: &[Case] = &[
          credentials: external process exited with code exit status: 1. Stderr: ",
     ),
     case(
+        "no credentials from the instance metadata service",
+        "asking AWS whose credentials these are",
+        "sts:GetCallerIdentity",
+        0,
+        "",
+        "dispatch failure: other: an error occurred while loading credentials: failed to load IMDS \
+         session token: service error: request forbidden: IMDS is disabled or the caller has \
+         insufficient permissions.",
+    ),
+    case(
+        "no request: FIPS with an endpoint",
+        "asking AWS whose credentials these are",
+        "sts:GetCallerIdentity",
+        0,
+        "",
+        "dispatch failure: other: Invalid Configuration: FIPS and custom endpoint are not supported",
+    ),
+    case(
         "no name in the network",
         "asking AWS whose credentials these are",
         "sts:GetCallerIdentity",
