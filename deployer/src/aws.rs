@@ -129,6 +129,8 @@ pub struct Aws {
     /// Keys that were rotated and still work, as they were listed last: ids, and until when (seconds since
     /// 1970).
     pub retiring: Mutex<BTreeMap<String, i64>>,
+    /// Whether this run removes access that the stack didn't create.
+    pub remove_foreign: bool,
     /// What allows this run to change the stage, once it has it.
     pub lease: OnceLock<Lease>,
     pacer: Pacer,
@@ -192,6 +194,7 @@ impl Aws {
             records: Mutex::default(),
             last_record: Mutex::default(),
             retiring: Mutex::default(),
+            remove_foreign: false,
             lease: OnceLock::new(),
             pacer,
             last,

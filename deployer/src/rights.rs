@@ -60,6 +60,8 @@ pub enum On {
     /// Roles that are handed to Lambda.
     LambdaRoles,
     Functions,
+    /// Event source mappings of these functions.
+    Mappings,
     /// APIs, keys and usage plans, whoever's: lists tell of all, and tags whose they are.
     AnyApi,
     /// Those that are being made.
@@ -123,6 +125,10 @@ impl On {
             Self::LambdaRoles => vec![env.role_arn("*")],
             // With a version or an alias, too: `*` doesn't end at a colon.
             Self::Functions => vec![env.function_arn(&env.function("*"))],
+            // Their ids are AWS's.
+            Self::Mappings => {
+                vec![format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:*")]
+            }
             Self::AnyApi => gateway(&["/restapis*", "/apikeys*", "/usageplans*", "/tags/*"]),
             Self::NewApi => gateway(&["/restapis", "/apikeys", "/usageplans"]),
             Self::OurApi => gateway(&["/restapis/*", "/apikeys/*", "/usageplans/*"]),
@@ -158,6 +164,10 @@ impl On {
             let tag = |(key, value)| (format!("aws:{kind}/{key}"), value);
             env.tags().into_iter().map(tag).collect::<BTreeMap<_, _>>()
         };
+        if self == Self::Mappings {
+            let functions = env.function_arn(&env.function("*"));
+            return Some(json!({ "ArnLike": { "lambda:FunctionArn": functions } }));
+        }
         match self {
             Self::LambdaRoles => Some(json!({ "iam:PassedToService": "lambda.amazonaws.com" })),
             Self::LogRolePassed => {

@@ -100,6 +100,7 @@ pub fn stack(env: &Env, release: &Release, endpoints: &'static [Endpoint]) -> St
         security_policy: "SecurityPolicy_TLS13_1_2_2021_06".to_owned(), // TLS 1.2 and 1.3
         endpoint_access_mode: "BASIC".to_owned(),
         routes: endpoints.iter().map(|endpoint| route(&e, endpoint)).collect(),
+        foreign: ForeignAccess::default(),
     };
     let fingerprint = definition().fingerprint(env);
     let api = graph.add(move |_| definition());
@@ -254,12 +255,14 @@ fn function(
             timeout_seconds: TIMEOUT_SECONDS,
             environment: environment.clone(),
             traced: true,
+            attached: Attached::new(), // no layers, no VPC, …
         },
         code: code.clone(),
         published: true,
         settled: true,
         alias: Some(ALIAS.to_owned()),
         reserved_concurrency: endpoint.reserved.map(i32::from), // none, unless ENDPOINTS says so
+        foreign: ForeignAccess::default(),
         bucket: link.to(&bucket),
         artifact: link.to(&artifact),
         stand_in: stand_in.clone(),

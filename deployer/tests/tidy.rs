@@ -103,6 +103,64 @@ fn every_operation_that_is_called_is_in_the_table_of_rights_and_no_other() {
     assert_eq!(operations(), table.collect::<BTreeSet<_>>());
 }
 
+/// The members of a struct of the SDK that this is built with.
+fn sdk_members(package: &str, file: &str) -> BTreeSet<String> {
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--locked", "--filter-platform"])
+        .args(["x86_64-unknown-linux-gnu", "--manifest-path"])
+        .arg(root().join("Cargo.toml"))
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let package = packages.iter().find(|one| one["name"] == package).unwrap();
+    let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+    let source = fs::read_to_string(manifest.parent().unwrap().join(file)).unwrap();
+    let of_struct = source.split("pub struct ").nth(1).unwrap().split("\n}").next().unwrap();
+    let member = |line: &str| {
+        let (name, _) = line.trim().strip_prefix("pub ")?.split_once(':')?;
+        Some(name.to_owned())
+    };
+    of_struct.lines().filter_map(member).collect()
+}
+
+/// Members of a function's configuration that no plan compares, with the reason.
+const UNCOMPARED: &[(&str, &str)] = &[
+    ("code_size", "follows from the code"),
+    ("config_sha256", "follows from the configuration"),
+    ("function_arn", "follows from the name"),
+    ("function_name", "is what the function is found by"),
+    ("last_update_status_reason_code", "says in a code what the reason says"),
+    ("master_arn", "is set for replicas of Lambda@Edge alone, which Lambda makes"),
+    ("package_type", "never changes; an image has no runtime, which is compared"),
+    ("revision_id", "changes with everything"),
+    ("runtime_version_config", "is Lambda's choice: it patches runtimes by itself"),
+    ("signing_job_arn", "follows from the code"),
+    ("signing_profile_version_arn", "follows from the code"),
+    ("state_reason_code", "says in a code what the reason says"),
+];
+
+#[test]
+fn each_member_of_a_functions_configuration_is_compared_or_has_a_reason() {
+    let members = sdk_members("aws-sdk-lambda", "src/types/_function_configuration.rs");
+    assert!(members.contains("layers") && members.len() > 30, "{members:?}");
+    let reads = ["attached.rs", "config.rs", "function.rs", "grant.rs", "versions.rs"];
+    let sources = sources(&root().join("deployer/src/resources"));
+    let code: String = sources
+        .iter()
+        .filter(|(name, _)| reads.contains(&name.as_str()))
+        .flat_map(|(_, code)| code.split_whitespace())
+        .collect();
+    let compared = members.iter().filter(|member| code.contains(&format!(".{member}()")));
+    let compared: BTreeSet<&str> = compared.map(String::as_str).collect();
+    let uncompared: BTreeSet<&str> = UNCOMPARED.iter().map(|(member, _)| *member).collect();
+    let decided: BTreeSet<&str> = compared.union(&uncompared).copied().collect();
+    let members: BTreeSet<&str> = members.iter().map(String::as_str).collect();
+    assert_eq!(decided, members, "decide about each: compare it (attached.rs), or say why not");
+    let both: Vec<_> = compared.intersection(&uncompared).collect();
+    assert!(both.is_empty(), "compared, and said not to be: {both:?}");
+}
+
 #[test]
 fn the_stack_is_stated_without_io() {
     let sources = sources(&root().join("deployer/src"));

@@ -42,6 +42,7 @@ def application(record):
         dashboards,
         deployments,
         front,
+        function_urls,
         grants,
         iam,
         lambda_functions,

@@ -31,6 +31,11 @@ _tags_refused = ContextVar("why GetFunction may not return the function's tags",
 def lambda_action(find, method, path):
     if path.rstrip("/").endswith("/account-settings"):
         return "GetAccountSettings"
+    if re.search(r"/functions/[^/]+/urls?$", path.rstrip("/")):
+        listed = path.rstrip("/").endswith("/urls")
+        return "ListFunctionUrlConfigs" if listed else {"DELETE": "DeleteFunctionUrlConfig"}.get(method, find(method, path))
+    if method == "DELETE" and "/event-source-mappings/" in path:
+        return "DeleteEventSourceMapping"
     if re.search(r"/functions/[^/]+/aliases/.", path):
         return {"GET": "GetAlias", "PUT": "UpdateAlias", "DELETE": "DeleteAlias"}.get(method)
     return find(method, path)
@@ -84,7 +89,7 @@ def resource(find, service, method, path, headers, body, params, region, account
     elif service == "lambda" and params.get("Qualifier"):
         arn = f"{arn}:{_one(params['Qualifier'])}"
     _lacking.set(None)
-    _keys.set(_iam_keys(params) if service == "iam" else {})
+    _keys.set(_iam_keys(params) if service == "iam" else _mapping_keys(path))
     _besides.set(tuple(_needed(service, method, path, arn, body, fields, params)))
     return arn
 
@@ -95,6 +100,12 @@ def _iam_keys(params):
     boundary = _one(params.get("PermissionsBoundary", "")) or role.get("PermissionsBoundary")
     keys = {"iam:policyarn": _one(params.get("PolicyArn", "")), "iam:permissionsboundary": boundary}
     return {key: value for key, value in keys.items() if value}
+
+
+def _mapping_keys(path):
+    """Of an event source mapping, the function ("Condition keys for AWS Lambda": lambda:FunctionArn)."""
+    mapping = lambda_svc._esms.get(path.rstrip("/").rpartition("/event-source-mappings/")[2])
+    return {"lambda:functionarn": mapping["FunctionArn"]} if mapping else {}
 
 
 def _needed(service, method, path, arn, body, fields, params):

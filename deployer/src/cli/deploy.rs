@@ -11,7 +11,7 @@ use super::screen::{BOLD, DIM, GOOD, agrees, count, paint, result, say, time};
 use super::values::duration;
 use super::watch::{self, Watch};
 use super::widen::Leave;
-use super::{Common, Exit, Patience, show_plan};
+use super::{Common, Exit, Patience, foreign, show_plan};
 use crate::aws::Aws;
 use crate::engine::{Action, Plan, Report};
 use crate::lease;
@@ -57,6 +57,8 @@ pub struct Args {
     #[command(flatten)]
     leave: Leave,
     #[command(flatten)]
+    removal: foreign::Removal,
+    #[command(flatten)]
     patience: Patience,
     #[command(flatten)]
     check: Check,
@@ -93,7 +95,8 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     release.canary = canary;
     let saved = args.plan.as_deref().map(load).transpose().context(Preflight)?;
     let saved = saved.zip(args.plan.as_deref());
-    let aws = connect(common).await?;
+    let mut aws = connect(common).await?;
+    aws.remove_foreign = args.removal.asked(saved.as_ref().map(|(plan, _)| plan));
     let Args { watch, leave, .. } = *args;
     let (release, changed) = (&release, false);
     let nothing = |surveyed: &Surveyed| surveyed.plan.is_all(Action::Create);
@@ -135,6 +138,7 @@ impl Deploy<'_> {
         if plan.is_empty() {
             if !common.quiet {
                 say(summary);
+                foreign::lines(self.aws).into_iter().for_each(say);
             }
             self.finish(surveyed);
             return Ok(Some(Exit::Done));
@@ -142,6 +146,7 @@ impl Deploy<'_> {
         if !common.quiet {
             say(show_plan::show(plan, common.verbose > 0));
             show_plan::time(plan).into_iter().for_each(say);
+            foreign::lines(self.aws).into_iter().for_each(say);
         }
         let possible = async {
             check_reservations(self.aws, plan).await?;

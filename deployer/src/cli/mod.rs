@@ -8,6 +8,7 @@ mod deploy;
 mod destroy;
 mod doctor;
 mod explain;
+mod foreign;
 pub mod graph;
 mod invoke;
 mod key;

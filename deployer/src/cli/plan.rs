@@ -3,7 +3,7 @@
 use super::explain::Preflight;
 use super::run::{Surveyed, connect, load_release, survey};
 use super::screen::{result, say};
-use super::{Common, Exit, key, show_plan};
+use super::{Common, Exit, foreign, key, show_plan};
 use crate::engine::Plan;
 use crate::quota::{self, Estimate};
 use crate::resources::{check_reservations, gone_stages};
@@ -26,16 +26,20 @@ pub struct Args {
     /// Save the plan, for `deploy FILE`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    removal: foreign::Removal,
 }
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let release = load_release(common)?;
-    let aws = connect(common).await?;
+    let mut aws = connect(common).await?;
+    aws.remove_foreign = args.removal.asked(None);
     let Surveyed { plan, .. } = survey(common, &aws, &release).await?;
     if common.json {
         let Estimate { least, most } = show_plan::estimate(&plan);
         let mut json = serde_json::to_value(&plan)?;
         json["quota_wait_seconds"] = serde_json::json!([least, most].map(quota::seconds));
+        json["foreign"] = foreign::json(&aws);
         json["widens"] = serde_json::to_value(widenings(&plan))?;
         result(format!("{json:#}"));
     } else {
@@ -43,6 +47,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         let gap = if text.is_empty() { "" } else { "\n" };
         result(format!("{text}{gap}{}", show_plan::summary(&plan)));
         show_plan::time(&plan).into_iter().for_each(result);
+        foreign::lines(&aws).into_iter().for_each(result);
         key::still_working(&aws).into_iter().for_each(result);
         gone_stages(&aws).into_iter().for_each(result);
     }
@@ -53,7 +58,8 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
             say(format!("saved; to do just this: deployer deploy {}", file.display()));
         }
     }
-    match args.detailed_exitcode && !plan.is_empty() {
+    let differs = !plan.is_empty() || foreign::is_there(&aws);
+    match args.detailed_exitcode && differs {
         true => Ok(Exit::Differences),
         false => Ok(Exit::Done),
     }

@@ -4,7 +4,7 @@ use super::outputs::Outputs;
 use super::releases::{shown, standing, utc};
 use super::run::{Surveyed, connect, deployed, survey};
 use super::screen::{CHANGED, DIM, GOOD, count, paint, result, time};
-use super::{Common, Exit, key, pulse, show_plan};
+use super::{Common, Exit, foreign, key, pulse, show_plan};
 use crate::resources::history::{self, Record};
 use crate::resources::{gone_stages, retiring};
 use anyhow::Result;
@@ -56,7 +56,8 @@ pub async fn run(common: &Common) -> Result<Exit> {
             },
             "retiring_keys": retiring(&aws),
             "health": pulse::json(common, &aws).await,
-            "drift": !plan.is_empty(),
+            "drift": !plan.is_empty() || foreign::is_there(&aws),
+            "foreign": foreign::json(&aws),
             "differences": plan.steps.iter().filter(|s| s.action != crate::engine::Action::Keep)
                 .collect::<Vec<_>>(),
         });
@@ -73,13 +74,17 @@ pub async fn run(common: &Common) -> Result<Exit> {
     key::still_working(&aws).into_iter().for_each(result);
     gone_stages(&aws).into_iter().for_each(result);
     pulse::print(common, &aws).await;
-    if plan.is_empty() {
+    let foreign = foreign::lines(&aws);
+    if plan.is_empty() && foreign.is_empty() {
         result(format!("drift    {}", paint(GOOD, "none")));
+    } else if plan.is_empty() {
+        result(format!("drift    {}: access that this stack didn't create", paint(CHANGED, "yes")));
     } else {
         result(format!("drift    {}: {}", paint(CHANGED, "yes"), show_plan::summary(&plan)));
         result(format!("\n{}", show_plan::show(&plan, false).trim_end()));
         result(paint(DIM, "\ndeploy again to mend it"));
     }
+    foreign.into_iter().for_each(result);
     Ok(Exit::Done)
 }
 

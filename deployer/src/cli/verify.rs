@@ -11,17 +11,20 @@ use crate::http::get;
 use crate::rebuild::{self, CannotTell, rebuild};
 use crate::release::{Release, base64_to_hex};
 use crate::resources::history::{self, Record};
-use crate::resources::{SecretParameter, served_code};
+use crate::resources::{SecretParameter, attached_by_hand, of_api, of_function, served_code};
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub const EXAMPLES: &str = "\
 The commit is checked out below target/verify and packaged there. Of each function, the zip that
 comes of it, the one that serves and the one on record must be the same, bit for bit; and SSM, the
-record and the API itself must name that commit. Routes and settings are the business of `status`.
+record and the API itself must name that commit. Nothing may be attached to a function that the
+stack doesn't declare (layers, a VPC, ...), and nothing else may lead to it: no function URL, event
+source mapping or policy statement made by hand, and no further stage of the API. Routes and other
+settings are the business of `status`.
 
 The first time takes minutes, later ones half a minute. The version of Rust must be the one that
 made the packages: `cargo +VERSION xtask verify` takes another.
@@ -118,7 +121,29 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     }
     let code = compare_code(common, &aws, &record, &rebuilt).await?;
     let commit = compare_commit(&aws, &live, &record, &rebuilt).await?;
-    Ok(tell(common, &aws.url(&live.api), &record, &code, &commit))
+    let by_hand = made_by_hand(common, &aws, &live).await?;
+    Ok(tell(common, &aws.url(&live.api), &record, (&code[..], &commit, &by_hand)))
+}
+
+/// What the stack didn't create and is beside what it did: by function, or by API.
+type ByHand = BTreeMap<String, Vec<String>>;
+
+async fn made_by_hand(common: &Common, aws: &Aws, live: &Deployed) -> Result<ByHand> {
+    let of_one = async |short: &str| {
+        let name = aws.env.function(short);
+        let (attached, foreign) =
+            tokio::try_join!(attached_by_hand(aws, &name), of_function(aws, &name))?;
+        Ok::<_, anyhow::Error>((
+            short.to_owned(),
+            attached.into_iter().chain(foreign.lines()).collect(),
+        ))
+    };
+    let functions = try_join_all(common.functions().into_iter().map(of_one));
+    let (functions, stages) = tokio::try_join!(functions, of_api(aws, &live.api))?;
+    let mut all: ByHand = functions.into_iter().collect();
+    all.insert("API".to_owned(), stages.lines().collect());
+    all.retain(|_, lines| !lines.is_empty());
+    Ok(all)
 }
 
 /// What is deployed, and the record of it.
@@ -199,9 +224,15 @@ async fn compare_commit(
     Ok(row)
 }
 
-fn tell(common: &Common, url: &str, record: &Record, code: &[Row], commit: &Row) -> Exit {
+fn tell(
+    common: &Common,
+    url: &str,
+    record: &Record,
+    (code, commit, by_hand): (&[Row], &Row, &ByHand),
+) -> Exit {
     let rows = || code.iter().chain([commit]);
-    let verified = rows().all(Row::is_same);
+    let same = rows().all(Row::is_same);
+    let verified = same && by_hand.is_empty();
     let Record { number, git_sha, .. } = record;
     if common.json {
         let functions: Map<String, Value> =
@@ -213,12 +244,27 @@ fn tell(common: &Common, url: &str, record: &Record, code: &[Row], commit: &Row)
             "url": url,
             "functions": functions,
             "commit": commit.json(),
+            "by_hand": by_hand,
         });
         result(format!("{json:#}"));
     } else {
         let width = rows().map(|row| row.name.chars().count()).max().unwrap_or(0);
         rows().for_each(|row| row.show(width));
+        for (of, what) in
+            by_hand.iter().flat_map(|(of, all)| all.iter().map(move |what| (of, what)))
+        {
+            result(format!("{}  {of:<width$}  {}", paint(BAD, "✗ BY HAND"), shown(what)));
+        }
         result(match verified {
+            false if same => {
+                let all = by_hand.keys().map(|of| &**of).collect::<Vec<_>>().join(", ");
+                paint(
+                    BAD,
+                    format!(
+                        "commit {git_sha} is what serves {url}, but not all that is there: see {all}"
+                    ),
+                )
+            }
             true => paint(GOOD, format!("verified: commit {git_sha} is what serves {url}")),
             false => {
                 let different = rows().filter(|row| !row.is_same()).map(|row| &*row.name);
@@ -228,7 +274,14 @@ fn tell(common: &Common, url: &str, record: &Record, code: &[Row], commit: &Row)
             }
         });
     }
-    if !verified {
+    if !by_hand.is_empty() {
+        say("  likely cause: it was added by hand, or by another tool");
+        let deploy = common.command("deploy");
+        say(format!(
+            "  next: {deploy} resets a function's settings; with --remove-foreign it also removes other access"
+        ));
+    }
+    if !same {
         advise(common, record, code, commit);
     }
     if verified { Exit::Done } else { Exit::SmokeTestFailed }

@@ -1,10 +1,12 @@
 //! How a function is configured: what a published version keeps for good.
 
+use super::attached::{Attached, attached};
 use super::{LogGroupName, RoleArn, grant};
 use crate::engine::{Secret, Value};
 use anyhow::Result;
 use aws_sdk_lambda::types::{
-    Environment, FunctionConfiguration, LoggingConfig, Runtime, TracingConfig, TracingMode,
+    Environment, FunctionConfiguration, LogFormat, LoggingConfig, Runtime, TracingConfig,
+    TracingMode,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -23,6 +25,9 @@ pub struct Config {
     pub environment: BTreeMap<String, String>,
     /// Whether X-Ray gets a sample of the calls.
     pub traced: bool,
+    /// What somebody has attached besides: nothing of it is wanted.
+    #[serde(flatten)]
+    pub attached: Attached,
 }
 
 impl Config {
@@ -51,6 +56,7 @@ impl Config {
             timeout_seconds: live.timeout().unwrap_or_default(),
             environment: variables.cloned().unwrap_or_default().into_iter().map(shown).collect(),
             traced: live.tracing_config().and_then(|t| t.mode()) == Some(&TracingMode::Active),
+            attached: attached(live),
         }
     }
 
@@ -67,6 +73,7 @@ impl Config {
     }
 
     pub(super) fn logging(&self) -> Result<LoggingConfig> {
-        Ok(LoggingConfig::builder().log_group(self.log_group.get()?.as_str()).build())
+        let logging = LoggingConfig::builder().log_format(LogFormat::Text);
+        Ok(logging.log_group(self.log_group.get()?.as_str()).build())
     }
 }

@@ -1,6 +1,8 @@
 //! A Lambda function and its published versions. Which of them serves is the stage's to say.
 
+use super::attached::check_resettable;
 use super::concurrency::reserve;
+use super::foreign_access::{ForeignAccess, of_function};
 use super::grant::{self, Identity};
 use super::history::{self, Served};
 use super::live_function::{Found, get, get_config};
@@ -51,6 +53,8 @@ pub struct Function {
     /// turns it off. None: as many as the account has left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserved_concurrency: Option<i32>,
+    /// None is wanted. Of a live one, what is to be removed.
+    pub foreign: ForeignAccess,
     #[serde(skip)]
     pub bucket: Value<BucketName>,
     #[serde(skip)]
@@ -183,8 +187,13 @@ impl Resource<Aws> for Function {
 
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, Version>>> {
         let name = &self.name;
-        let (latest, versions, served, role) =
-            tokio::join!(get(cx, name), versions(cx, name), served(cx, name), self.role(cx),);
+        let (latest, versions, served, role, foreign) = tokio::join!(
+            get(cx, name),
+            versions(cx, name),
+            served(cx, name),
+            self.role(cx),
+            of_function(cx, name)
+        );
         // One that is being deleted is gone; its name is waited for when it is created again.
         let found = latest?.filter(|found| !is_deleting(&found.config));
         let Some(found) = found else { return Ok(None) };
@@ -229,6 +238,7 @@ impl Resource<Aws> for Function {
                 settled: latest.state() == Some(&State::Active)
                     && latest.last_update_status() == Some(&LastUpdateStatus::Successful),
                 reserved_concurrency,
+                foreign: foreign?.removed_by(cx, &format!("function {name}")),
                 bucket: self.bucket.clone(),
                 artifact: self.artifact.clone(),
                 stand_in: self.stand_in.clone(),
@@ -282,6 +292,8 @@ impl Resource<Aws> for Function {
     /// whole, until the stage moves.
     async fn update(&self, cx: &Aws, live: &Live<Self, Version>) -> Result<Version> {
         let is = &live.props;
+        check_resettable(&self.name, &is.config.attached)?;
+        is.foreign.remove(cx, &self.name).await?;
         if is.reserved_concurrency != self.reserved_concurrency {
             reserve(cx, &self.name, self.reserved_concurrency).await?;
         }
@@ -317,7 +329,7 @@ impl Resource<Aws> for Function {
             self.put_stand_in(cx).await?;
         }
         if failed || same_but_architecture != self.config {
-            self.update_config(cx).await?;
+            self.update_config(cx, &is.config.attached).await?;
             self.idle(cx, None).await?;
         }
         if renews {

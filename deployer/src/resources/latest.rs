@@ -1,5 +1,6 @@
 //! The requests that change `$LATEST` of a function, from which versions are published.
 
+use super::attached::{Attached, reset};
 use super::{Aws, Config, Function, grant};
 use crate::engine::Resource;
 use anyhow::{Context, Result};
@@ -28,13 +29,14 @@ impl Function {
         self.settled(cx, None).await
     }
 
-    pub(super) async fn update_config(&self, cx: &Aws) -> Result<()> {
+    /// Sets what is wanted, and resets what somebody has `attached`.
+    pub(super) async fn update_config(&self, cx: &Aws, attached: &Attached) -> Result<()> {
         let (config, logging) = (&self.config, self.config.logging()?);
         let role = config.role.get()?.as_str();
         let description = self.description()?;
         let request = || {
             let request = cx.lambda.update_function_configuration().function_name(&self.name);
-            request
+            reset(request, attached)
                 .description(&description)
                 .role(role)
                 .runtime(Runtime::from(config.runtime.as_str()))

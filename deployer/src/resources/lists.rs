@@ -4,6 +4,7 @@
 use super::InFlight;
 use super::api_key::Key;
 use super::deployments::Deployment;
+use super::foreign_access::{ForeignAccess, Mapping};
 use super::rest_api::Api;
 use super::usage_plan::{Bound, Plan};
 use crate::env::Tags;
@@ -20,6 +21,8 @@ pub struct Lists {
     pub(super) apis: List<Api>,
     pub(super) keys: List<Key>,
     pub(super) plans: List<Plan>,
+    /// Event source mappings.
+    pub(super) mappings: List<Mapping>,
     pub(super) alarms: List<(MetricAlarm, Tags)>,
     /// Turns to call functions, for the whole run.
     pub(super) in_flight: OnceCell<InFlight>,
@@ -38,6 +41,8 @@ pub(super) struct Seen {
     pub bound: BTreeMap<String, Bound>,
     /// Stages that don't exist and that a usage plan lists all the same, each after the plan's id.
     pub gone: Vec<(String, String)>,
+    /// Access that the stack didn't create, by the function or API that it belongs to.
+    pub foreign: BTreeMap<String, ForeignAccess>,
     /// The packages that this run has uploaded since.
     pub uploaded: BTreeSet<String>,
 }
@@ -60,6 +65,7 @@ impl Lists {
         self.kept.store(false, Ordering::Relaxed);
         (*self.apis.0.lock().await, *self.keys.0.lock().await) = (None, None);
         (*self.plans.0.lock().await, *self.alarms.0.lock().await) = (None, None);
+        *self.mappings.0.lock().await = None;
         self.aliases.lock().await.clear();
         surveyed
     }

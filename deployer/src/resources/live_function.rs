@@ -1,12 +1,13 @@
 //! What GetFunction tells of a live function.
 
+use super::attached::attached;
 use super::{Aws, Config, is_ours};
 use crate::aws::{Failure, Missing};
 use crate::env::{ALIAS, Tags};
 use anyhow::{Result, bail};
 use aws_sdk_lambda::types::FunctionConfiguration;
 use aws_types::request_id::RequestId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The code that a function serves, as Lambda names it, and its architecture.
 ///
@@ -18,6 +19,22 @@ pub async fn served_code(cx: &Aws, name: &str) -> Result<Option<(String, String)
         let architecture = Config::of(&config, name, &BTreeMap::new()).architecture;
         (config.code_sha256.unwrap_or_default(), architecture)
     }))
+}
+
+/// What is attached to a function that no stack declares, each in one line: to `$LATEST`, which the next version would
+/// be published from, and to the version that serves.
+///
+/// # Errors
+/// When Lambda can't be asked.
+pub async fn attached_by_hand(cx: &Aws, name: &str) -> Result<BTreeSet<String>> {
+    let (latest, live) =
+        tokio::try_join!(get_config(cx, name, None), get_config(cx, name, Some(ALIAS)))?;
+    let lines = [latest, live].into_iter().flatten().flat_map(|config| {
+        let version = config.version().unwrap_or_default().to_owned();
+        let line = move |(what, value)| format!("{what} of version {version}: {value}");
+        attached(&config).into_iter().map(line)
+    });
+    Ok(lines.collect())
 }
 
 pub(super) async fn get_config(

@@ -1,5 +1,6 @@
 //! The REST API and its routes: one OpenAPI document, replaced whole.
 
+use super::foreign_access::{ForeignAccess, of_api};
 use super::observation::stop_access_log;
 use super::{AliasArn, Aws, gateway_gone, is_ours, make_unlisted, outputs, owner};
 use crate::aws::{Failure, Missing};
@@ -35,6 +36,8 @@ pub struct RestApi {
     pub endpoint_access_mode: String,
     /// By method and path: `GET /health`.
     pub routes: BTreeMap<String, Route>,
+    /// None is wanted. Of a live one, what is to be removed.
+    pub foreign: ForeignAccess,
 }
 
 /// What answers one method of one path.
@@ -355,7 +358,7 @@ impl Resource<Aws> for RestApi {
         // By itself: items of lists may lack the security policy.
         let get = || cx.apigateway.get_rest_api().rest_api_id(&api.id).send();
         let it = async { Ok(cx.call("apigateway:GetRestApi", get).await.or_missing()?) };
-        let (it, routes) = tokio::try_join!(it, routes(cx, &api.id))?;
+        let (it, routes, foreign) = tokio::try_join!(it, routes(cx, &api.id), of_api(cx, &api.id))?;
         let Some((it, routes)) = it.zip(routes) else { return Ok(None) };
         let mode = it.endpoint_access_mode();
         Ok(Some(Live {
@@ -363,6 +366,7 @@ impl Resource<Aws> for RestApi {
             output: ApiId(api.id.clone()),
             props: Self {
                 routes,
+                foreign: foreign.removed_by(cx, &format!("rest api {}", self.name)),
                 name: it.name().unwrap_or_default().to_owned(),
                 endpoint: endpoint_type(it.endpoint_configuration()),
                 api_key_source: it.api_key_source().map_or("HEADER", |s| s.as_str()).to_owned(),
@@ -389,7 +393,10 @@ impl Resource<Aws> for RestApi {
                 self.endpoint
             );
         }
-        self.put(cx, &live.id).await?;
+        live.props.foreign.remove(cx, &live.id).await?;
+        if live.props.document(&cx.env)? != self.document(&cx.env)? {
+            self.put(cx, &live.id).await?;
+        }
         Ok(live.output.clone())
     }
 

@@ -203,6 +203,10 @@ fn things(on: On, env: &Env, functions: &[&str]) -> Vec<Thing> {
             let arn = env.function_arn(&env.function(function));
             vec![arn.clone(), format!("{arn}:{}", crate::env::ALIAS)]
         }),
+        On::Mappings => {
+            let example = |arn: String| thing(&[arn.replace('*', "example")]);
+            on.resources(env).into_iter().map(example).collect()
+        }
         On::AnyApi | On::NewApi => {
             ["/apikeys", "/restapis", "/usageplans"].map(|path| gateway(path, &[])).into()
         }
@@ -243,6 +247,7 @@ fn context(on: On, service: &str, env: &Env) -> BTreeMap<String, Vec<String>> {
         ("iam:PassedToService".to_owned(), format!("{passed_to}.amazonaws.com")),
         ("iam:AWSServiceName".to_owned(), GATEWAY_SERVICE.to_owned()),
         ("aws:PrincipalAccount".to_owned(), env.account.clone()),
+        ("lambda:FunctionArn".to_owned(), env.function_arn(&env.function("example"))),
         ("iam:PolicyARN".to_owned(), env.gateway_log_policy()),
         ("aws:SecureTransport".to_owned(), "true".to_owned()),
     ];

@@ -2,6 +2,7 @@
 
 use super::{On, TABLE, within};
 use crate::engine::{Action, Plan, Step};
+use crate::resources::is_foreign;
 use crate::stack::PERMISSIONS_BOUNDARY;
 use std::collections::BTreeSet;
 
@@ -10,6 +11,14 @@ pub type Needs = BTreeSet<(&'static str, On)>;
 
 /// What else every run asks for that changes something: the lease and the records of releases.
 const ANY: &[&str] = &["s3:GetObject", "s3:PutObject"];
+
+/// What removing access comes down to that the stack didn't create.
+const REMOVE_FOREIGN: &[&str] = &[
+    "apigateway:DeleteStage",
+    "lambda:DeleteEventSourceMapping",
+    "lambda:DeleteFunctionUrlConfig",
+    "lambda:RemovePermission",
+];
 
 /// What changing a thing may come down to. What only reads is not in here: it was asked for before.
 fn operations(kind: &str, action: Action) -> &'static [&'static str] {
@@ -117,8 +126,10 @@ pub fn needs(plan: &Plan) -> Needs {
 }
 
 fn of_step(step: &Step) -> impl Iterator<Item = (&'static str, On)> {
-    let operations = operations(&step.kind, step.action);
-    operations.iter().flat_map(|operation| of(&step.kind, operation))
+    let removes = step.changes.iter().any(|change| is_foreign(&change.path));
+    let foreign = if removes { REMOVE_FOREIGN } else { &[] };
+    let operations = operations(&step.kind, step.action).iter().chain(foreign);
+    operations.flat_map(|operation| of(&step.kind, operation))
 }
 
 /// The role as which API Gateway writes logs is a role too, and another's business.
@@ -144,7 +155,7 @@ mod tests {
     /// Else a right would be missing that nobody asked for before the first write.
     #[test]
     fn every_operation_that_changes_something_is_some_steps() {
-        let mut known: BTreeSet<&str> = ANY.iter().copied().collect();
+        let mut known: BTreeSet<&str> = ANY.iter().chain(REMOVE_FOREIGN).copied().collect();
         for kind in kinds() {
             for action in [Action::Create, Action::Update, Action::Delete] {
                 known.extend(operations(kind.name, action));

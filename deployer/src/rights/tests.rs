@@ -167,6 +167,7 @@ fn nothing_but_lists_metrics_and_quotas_is_allowed_on_everything() {
                 "iam:GetAccountSummary",
                 "iam:ListRoles",
                 "lambda:GetAccountSettings",
+                "lambda:ListEventSourceMappings",
                 "lambda:ListFunctions",
                 "logs:DescribeLogGroups",
             ];

@@ -19,6 +19,7 @@ mod wire;
 mod world;
 
 mod answers;
+mod by_hand;
 mod ci_role;
 mod deleted_role;
 mod destroy;

@@ -5,6 +5,7 @@ use crate::account::{Account, REGION, Ran, TRUST};
 use crate::deleted_role::delete_role;
 use crate::local::guarded;
 use crate::wire::Wire;
+use aws_sdk_lambda::types::FunctionUrlAuthType;
 use deployer::aws::{Access, Aws, Local};
 use deployer::stack::APP;
 use serde_json::{Value, json};
@@ -69,8 +70,9 @@ impl User {
         for index in 0..self.policy(mode)["Statement"].as_array().unwrap().len() {
             // What is set up once for an account is needed in a new one only.
             let sid = self.policy(mode)["Statement"][index]["Sid"].to_string();
-            if sid.contains("OwnRights") {
-                continue; // it is only for asking beforehand
+            // The first is only for asking beforehand, the second for `--remove-foreign`.
+            if sid.contains("OwnRights") || sid.contains("Mappings") {
+                continue;
             }
             let once = ["ApiAccount", "LogRole", "ServiceLinkedRole"];
             let once = once.iter().any(|of_account| sid.contains(of_account));
@@ -127,6 +129,27 @@ async fn each_policy_is_enough_for_what_it_is_for() {
 
     user.may(&user.policy("destroy")).await;
     user.run("destroy --yes").ends(0).says("remaining 0");
+}
+
+#[tokio::test]
+async fn deploy_policy_is_enough_to_remove_foreign_access() {
+    let user = User::new().await;
+    user.may(&user.policy("deploy")).await;
+    user.run("deploy --yes").ends(0);
+    let (lambda, name) = (&user.root.lambda, user.root.env.function("health"));
+    let url = lambda.create_function_url_config().function_name(&name);
+    url.auth_type(FunctionUrlAuthType::None).send().await.unwrap();
+    let queue = format!("arn:aws:sqs:{REGION}:{}:jobs", user.account.id);
+    let mapping = lambda.create_event_source_mapping().function_name(&name).enabled(false);
+    mapping.event_source_arn(queue).send().await.unwrap();
+
+    user.may(&without(&user.policy("deploy"), &["Mappings"])).await;
+    let (ran, wire) = user.run_heard("deploy --yes --remove-foreign");
+    ran.ends(6).says("lambda:DeleteEventSourceMapping on ");
+    wire.assert_no_writes();
+    user.may(&user.policy("deploy")).await;
+    user.run("deploy --yes --remove-foreign").ends(0);
+    user.run("plan --detailed-exitcode").ends(0);
 }
 
 /// Also where a run that was killed has left the role behind that stands in for it.

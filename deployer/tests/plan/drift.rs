@@ -103,6 +103,54 @@ const DRIFTS: &[(&str, &str, Edit)] = &[
     ("function", "reserved_concurrency", |w| {
         health(w)["concurrency"] = json!({ "ReservedConcurrentExecutions": 7 });
     }),
+    ("function", "layers", |w| {
+        configure(
+            w,
+            "Layers",
+            json!([{ "Arn": "arn:aws:lambda:x:1:layer:probe:1", "CodeSize": 1 }]),
+        );
+    }),
+    ("function", "vpc.security_groups vpc.subnets", |w| {
+        configure(
+            w,
+            "VpcConfig",
+            json!({ "SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"] }),
+        );
+    }),
+    ("function", "file_systems", |w| {
+        configure(w, "FileSystemConfigs", json!([{ "Arn": "arn:x", "LocalMountPath": "/mnt/x" }]));
+    }),
+    ("function", "dead_letter_queue", |w| {
+        configure(w, "DeadLetterConfig", json!({ "TargetArn": "arn:aws:sqs:x" }));
+    }),
+    ("function", "kms_key", |w| configure(w, "KMSKeyArn", json!("arn:aws:kms:x"))),
+    ("function", "ephemeral_storage_mb", |w| {
+        configure(w, "EphemeralStorage", json!({ "Size": 1024 }));
+    }),
+    ("function", "image.command", |w| {
+        let image = json!({ "ImageConfig": { "Command": ["sh"] } });
+        configure(w, "ImageConfigResponse", image);
+    }),
+    ("function", "snap_start", |w| {
+        configure(w, "SnapStart", json!({ "ApplyOn": "PublishedVersions" }));
+    }),
+    ("function", "tenancy", |w| {
+        configure(w, "TenancyConfig", json!({ "TenantIsolationMode": "PER_TENANT" }));
+    }),
+    ("function", "capacity_provider", |w| {
+        let managed = json!({ "CapacityProviderArn": "arn:x" });
+        let provider = json!({ "LambdaManagedInstancesCapacityProviderConfig": managed });
+        configure(w, "CapacityProviderConfig", provider);
+    }),
+    ("function", "durable.execution_timeout_seconds durable.retention_days", |w| {
+        let durable = json!({ "ExecutionTimeout": 60, "RetentionPeriodInDays": 1 });
+        configure(w, "DurableConfig", durable);
+    }),
+    ("function", "log_format log_levels.application log_levels.system", |w| {
+        configure(w, "LoggingConfig.LogFormat", json!("JSON"));
+        configure(w, "LoggingConfig.ApplicationLogLevel", json!("DEBUG"));
+        configure(w, "LoggingConfig.SystemLogLevel", json!("INFO"));
+    }),
     ("function", "code", |w| configure(w, "CodeSha256", json!("AAAA"))),
     ("function", "published", |w| health(w)["live"]["Timeout"] = json!(900)),
     ("function", "published", |w| health(w)["live"]["CodeSha256"] = json!("AAAA")),

@@ -277,7 +277,10 @@ impl Wire {
 
     fn lambda(&self, words: &[&str], query: &BTreeMap<String, String>) -> Option<Answer> {
         let functions = entries(&self.0["functions"]);
-        let (["2015-03-31", "functions"], words) = words.split_at(2) else { return None };
+        if let ["2015-03-31", "event-source-mappings"] = words {
+            return Some(ok(&json!({ "EventSourceMappings": self.0["mappings"] })));
+        }
+        let ["2015-03-31" | "2021-10-31", "functions", words @ ..] = words else { return None };
         let Some(name) = words.first() else {
             let list: Vec<_> = functions.values().map(|f| f["latest"].clone()).collect();
             return Some(ok(&json!({ "Functions": list })));
@@ -301,15 +304,21 @@ impl Wire {
                 Value::Null => json!({ "Versions": [function["latest"]] }),
                 live => json!({ "Versions": [function["latest"], live] }),
             },
-            ["policy"] if live => {
-                let policy = json!({ "Version": "2012-10-17", "Statement": function["policy"] });
+            ["policy"] => {
+                let statements = &function[if live { "policy" } else { "own policy" }];
+                if statements.is_null() {
+                    return Some(json_error(404, "ResourceNotFoundException"));
+                }
+                let policy = json!({ "Version": "2012-10-17", "Statement": statements });
                 json!({ "Policy": policy.to_string() })
+            }
+            ["urls"] => {
+                json!({ "FunctionUrlConfigs": function["urls"].as_array().unwrap_or(&vec![]) })
             }
             _ => return None,
         };
         let nothing = (words.len() == 1 && found["Configuration"].is_null())
-            || (words.get(1) == Some(&"aliases") && function["live"].is_null())
-            || (words.get(1) == Some(&"policy") && function["policy"].is_null());
+            || (words.get(1) == Some(&"aliases") && function["live"].is_null());
         Some(match nothing {
             true => json_error(404, "ResourceNotFoundException"),
             false => ok(&found),

@@ -2,6 +2,7 @@
 
 use super::report::{block_on, each, report, report_all, some};
 use crate::account::Account;
+use crate::by_hand::open;
 use crate::deleted_role::delete_role;
 use crate::drift::change_everything;
 use crate::world::fault::{
@@ -204,7 +205,10 @@ fn lists_of_one_item_a_page() {
     world.run(&account, "deploy --yes").ends(0).says("nothing to do");
     // More than one of everything of which there may be many.
     block_on(change_everything(&account));
-    world.run(&account, "deploy --yes").ends(0);
+    block_on(open(&account));
+    let ran = world.run(&account, "deploy --yes --allow-widening").ends(0);
+    ran.says("4 ways of access that this stack didn't create");
+    world.run(&account, "deploy --yes --remove-foreign").ends(0);
     world.run(&account, "plan --detailed-exitcode").ends(0);
     world.run(&account, "destroy --yes").ends(0).says("deleted 26, remaining 0");
     assert_eq!(block_on(account.inventory()), others);

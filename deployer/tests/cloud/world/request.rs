@@ -127,6 +127,11 @@ fn lambda(method: &str, path: &str) -> String {
         return "GetAccountSettings".to_owned();
     }
     let words: Vec<&str> = path.trim_matches('/').split('/').skip(2).collect();
+    if path.contains("/event-source-mappings") {
+        let name =
+            if method == "GET" { "ListEventSourceMappings" } else { "DeleteEventSourceMapping" };
+        return name.to_owned();
+    }
     let name = match (method, words.as_slice()) {
         ("POST", []) => "CreateFunction",
         ("GET", []) => "ListFunctions",
@@ -145,6 +150,8 @@ fn lambda(method: &str, path: &str) -> String {
         ("POST", [_, "policy"]) => "AddPermission",
         ("GET", [_, "policy"]) => "GetPolicy",
         ("DELETE", [_, "policy", _]) => "RemovePermission",
+        ("GET", [_, "urls"]) => "ListFunctionUrlConfigs",
+        ("DELETE", [_, "url"]) => "DeleteFunctionUrlConfig",
         _ => panic!("what is {method} {path}?"),
     };
     name.to_owned()

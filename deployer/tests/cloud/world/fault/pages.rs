@@ -26,6 +26,8 @@ fn paging(op: &str) -> Option<(&'static str, &'static str, &'static str)> {
         | "apigateway:GetUsagePlanKeys"
         | "apigateway:GetDeployments"
         | "apigateway:GetResources" => ("item", "position", "position="),
+        "lambda:ListFunctionUrlConfigs" => ("FunctionUrlConfigs", "NextMarker", "Marker="),
+        "lambda:ListEventSourceMappings" => ("EventSourceMappings", "NextMarker", "Marker="),
         "lambda:ListFunctions" => ("Functions", "NextMarker", "Marker="),
         "ssm:GetParametersByPath" => ("Parameters", "NextToken", "\"NextToken\":\""),
         "logs:DescribeLogGroups" => ("logGroups", "nextToken", "\"nextToken\":\""),
