@@ -9,7 +9,7 @@ use crate::world::fault::aws_like;
 use deployer::aws::{Access, Aws, Local};
 use deployer::engine::Plan;
 use deployer::http;
-use deployer::stack::APP;
+use deployer::stack::{APP, ENDPOINTS};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};
@@ -28,6 +28,17 @@ pub struct Account {
     /// Where the runs of this account happen when `CLOUD_LIKE=aws`: in this process, in a world with
     /// all that AWS does all the time.
     world: Option<World>,
+}
+
+/// How many resources a stage has, and how many the receipt of its destruction names: so many whatever is served, and so
+/// many for each function.
+pub const RESOURCES: usize = 13 + 7 * ENDPOINTS.len();
+pub const DELETED: usize = 11 + 5 * ENDPOINTS.len();
+
+/// What the smoke test says when all is well.
+pub fn all_passed() -> String {
+    let checks = 1 + 3 * ENDPOINTS.len();
+    format!("{checks} of {checks} passed")
 }
 
 /// What a run of the deployer said, and how it ended.

@@ -1,6 +1,6 @@
 //! Destroying: all that is ours, and nothing that isn't.
 
-use crate::account::{Account, TRUST};
+use crate::account::{Account, DELETED, TRUST};
 use aws_sdk_iam::types::Tag;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use aws_sdk_ssm::types::{ParameterType, Tag as SsmTag};
@@ -10,7 +10,11 @@ const NOTHING: [String; 0] = [];
 #[tokio::test]
 async fn destroy_leaves_nothing_in_any_service() {
     let account = Account::deployed();
-    account.run("destroy --yes").ends(0).says("deleted 26, remaining 0").says("nothing remains");
+    account
+        .run("destroy --yes")
+        .ends(0)
+        .says(&format!("deleted {DELETED}, remaining 0"))
+        .says("nothing remains");
     assert_eq!(account.inventory().await, NOTHING);
     account.run("status").ends(0).says("is not deployed");
 }
@@ -26,7 +30,7 @@ async fn the_receipt_names_what_was_deleted() {
         .iter()
         .map(|title| title.as_str().unwrap())
         .collect();
-    assert_eq!(deleted.len(), 26);
+    assert_eq!(deleted.len(), DELETED);
     for title in ["function ops-api-dev-root", "rest api ops-api-dev", "usage plan ops-api-dev"] {
         assert!(deleted.contains(&title), "{deleted:?}");
     }
@@ -79,6 +83,6 @@ async fn destroy_takes_along_what_the_code_mentions_no_more_and_leaves_what_is_n
             "role ops-api-dev-old-ap-southeast-2: delete",
         ]
     );
-    account.run("destroy --yes").ends(0).says("deleted 30, remaining 0");
+    account.run("destroy --yes").ends(0).says(&format!("deleted {}, remaining 0", DELETED + 4));
     assert_eq!(account.inventory().await, ["log group /aws/lambda/ops-api-dev-theirs"]);
 }
