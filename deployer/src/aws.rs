@@ -13,36 +13,33 @@ use crate::resources::history::Record;
 use crate::resources::{Lists, Together};
 use crate::retry::{Outage, Pacer};
 use anyhow::{Context, Result, bail};
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_async::time::SharedTimeSource;
-use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+mod endpoints;
+mod profile;
+mod settings;
+
+use endpoints::Endpoints;
 
 pub use crate::failure::{Failure, Missing, Secrets};
+pub use endpoints::{BadEndpoint, clock_url};
+pub use profile::{BadConfigFile, NeedsMfa, NoProfile, file_names};
+pub use settings::{NoRegion, expiry};
 
 /// How long an upload may take; everything else has a minute.
 pub const UPLOAD: Duration = Duration::from_secs(900);
 
 /// Where the local cloud listens, unless `AWS_ENDPOINT_URL` says otherwise.
 pub const LOCAL_ENDPOINT: &str = "http://127.0.0.1:4566";
-
-/// The region of the local cloud, where nobody should have to name one.
-const LOCAL_REGION: &str = "ap-southeast-2";
 
 /// Which account, and how to get in. By default as every AWS tool does: environment, profiles, SSO.
 #[derive(Clone, Debug, Default)]
@@ -79,9 +76,9 @@ pub struct Local {
 impl Default for Local {
     /// Where `AWS_ENDPOINT_URL` says, or where `cargo xtask local up` puts it.
     fn default() -> Self {
-        let endpoint = std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
+        let endpoint = std::env::var("AWS_ENDPOINT_URL");
         Self {
-            endpoint: endpoint.unwrap_or_else(|| LOCAL_ENDPOINT.to_owned()),
+            endpoint: endpoint.unwrap_or_else(|_| LOCAL_ENDPOINT.to_owned()),
             access_key: "test".to_owned(),
             secret_key: "test".to_owned(),
         }
@@ -95,8 +92,12 @@ pub struct Aws {
     pub env: Env,
     /// Who the credentials are, as STS says it: an ARN.
     pub caller: String,
-    /// Set when this isn't AWS itself: the local cloud, or a proxy.
+    /// Where API Gateway is, if it isn't AWS's: the local cloud, or something before it.
     pub endpoint: Option<String>,
+    /// Which services aren't AWS's, in a few words.
+    pub elsewhere: Option<String>,
+    /// The domain of the region's services: `amazonaws.com`.
+    suffix: String,
     pub apigateway: aws_sdk_apigateway::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub iam: aws_sdk_iam::Client,
@@ -147,11 +148,13 @@ impl Aws {
     pub async fn connect(access: &Access, app: &str, stage: &str) -> Result<Self> {
         let clock = Clock::new(access.clock.clone().unwrap_or_default());
         let http = clock.heard_from(access.http.clone().unwrap_or_else(http::connector));
-        let config = load(access, &http).await;
-        let Some(region) = config.region().map(ToString::to_string) else {
-            bail!(NoRegion);
-        };
-        let here = access.local.is_some() || config.endpoint_url().is_some_and(is_on_this_machine);
+        let profiles = profile::read(access).await?;
+        let config = settings::load(access, &http).await;
+        let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty());
+        let Some(region) = region else { bail!(NoRegion(profile::described(profiles.as_ref()))) };
+        let suffix = endpoints::suffix(&region).await;
+        let endpoints = Endpoints::of(&config, &suffix)?;
+        let here = access.local.is_some() || endpoints.are_on_this_machine();
         let paced = access.quotas.unwrap_or(!here);
         let pacer = |stop| Pacer::new(access.trace, stop, access.outage.clone(), paced);
         let (pacer, last) = (pacer(access.stop.clone()), pacer(Stop::default()));
@@ -161,7 +164,15 @@ impl Aws {
         let who = call(&pacer, &secrets, "sts:GetCallerIdentity", false, whose).await;
         // With a wrong clock STS refuses the signature, or the next service will.
         clock.check()?;
-        let who = who.context("asking AWS whose credentials these are")?;
+        let who = who.map_err(|failure| {
+            let mfa = profiles.as_ref().filter(|_| failure.unsigned);
+            let error = anyhow::Error::from(failure);
+            let error = match mfa.and_then(|profiles| profile::needs_mfa(profiles, &region)) {
+                Some(mfa) => error.context(mfa),
+                None => error,
+            };
+            error.context("asking AWS whose credentials these are")
+        })?;
         let account = who.account().unwrap_or_default().to_owned();
         if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
             bail!("asking AWS whose credentials these are: it named no account, but {account:?}");
@@ -169,12 +180,14 @@ impl Aws {
         let caller = who.arn.unwrap_or_default();
         let partition = caller.split(':').nth(1).unwrap_or("aws").to_owned();
         let s3 = aws_sdk_s3::config::Builder::from(&config)
-            .force_path_style(config.endpoint_url().is_some())
+            .force_path_style(endpoints.of_service("S3").is_some())
             .build();
         Ok(Self {
             env: Env { app: app.to_owned(), stage: stage.to_owned(), region, account, partition },
             caller,
-            endpoint: config.endpoint_url().map(|url| url.trim_end_matches('/').to_owned()),
+            endpoint: endpoints.of_service("API Gateway").map(ToOwned::to_owned),
+            elsewhere: endpoints.described(),
+            suffix,
             apigateway: aws_sdk_apigateway::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             iam: aws_sdk_iam::Client::new(&config),
@@ -262,27 +275,18 @@ impl Aws {
         if op.starts_with("s3:") { result } else { self.noted(op, result) }
     }
 
-    /// Where callers reach a stage of an API, without a slash at the end.
+    /// Where callers reach a stage of an API, without a slash at the end. An API that isn't AWS's is never looked
+    /// for at AWS, where its id may be another account's and the key would be sent to that.
     pub fn url(&self, api_id: &str) -> String {
         let stage = &self.env.stage;
         match &self.endpoint {
             Some(endpoint) => format!("{endpoint}/_aws/execute-api/{api_id}/{stage}"),
-            None => format!("https://{}/{stage}", self.env.api_host(api_id)),
+            None => {
+                let (region, suffix) = (&self.env.region, &self.suffix);
+                format!("https://{api_id}.execute-api.{region}.{suffix}/{stage}")
+            }
         }
     }
-}
-
-fn is_on_this_machine(endpoint: &str) -> bool {
-    let host = endpoint.strip_prefix("http://").unwrap_or_default();
-    ["127.0.0.1", "localhost", "[::1]"].iter().any(|own| {
-        host.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-    })
-}
-
-/// When the credentials end, where they do: those of SSO, and of roles.
-pub async fn expiry(access: &Access) -> Option<SystemTime> {
-    let config = load(access, &access.http.clone().unwrap_or_else(http::connector)).await;
-    config.credentials_provider()?.provide_credentials().await.ok()?.expiry()
 }
 
 /// Its future is large, as the SDK's are, and so is boxed by its callers: they are nested deeply.
@@ -300,66 +304,6 @@ where
     let sent = || async { send().await.map_err(|error| Failure::new(op, &error, secrets)) };
     pacer.run(op, new, sent).await
 }
-
-async fn load(access: &Access, http: &SharedHttpConnector) -> SdkConfig {
-    // A half-open connection would otherwise hang for ever: the SDK sets no read timeout.
-    let timeouts =
-        TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(60)).build();
-    // The default grace of 5 s fails uploads over slow lines.
-    let stalled = StalledStreamProtectionConfig::enabled().grace_period(Duration::from_secs(30));
-    let http = http.clone();
-    let http = http_client_fn(move |_, _| http.clone());
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http.clone())
-        .timeout_config(timeouts)
-        .stalled_stream_protection(stalled.build())
-        .retry_config(RetryConfig::disabled());
-    if let Some(Local { endpoint, access_key, secret_key }) = &access.local {
-        loader = loader
-            .endpoint_url(endpoint)
-            .credentials_provider(Credentials::new(access_key, secret_key, None, None, "local"))
-            .region(Region::new(LOCAL_REGION));
-    }
-    if let Some(clock) = &access.clock {
-        loader = loader.time_source(clock.clone());
-    }
-    if let Some(profile) = &access.profile {
-        loader = loader.profile_name(profile);
-    }
-    if let Some(region) = &access.region {
-        loader = loader.region(Region::new(region.clone()));
-    }
-    let config = loader.load().await;
-    match (&access.local, &access.profile) {
-        (None, Some(profile)) => by_profile(config, profile, http),
-        _ => config,
-    }
-}
-
-/// A profile that was asked for by name counts more than keys in the environment, as it does for
-/// the AWS CLI. The SDK looks there first, and would quietly work in another account.
-fn by_profile(config: SdkConfig, profile: &str, http: SharedHttpClient) -> SdkConfig {
-    let provider = ProviderConfig::without_region()
-        .with_region(config.region().cloned())
-        .with_http_client(http);
-    let credentials = ProfileFileCredentialsProvider::builder()
-        .configure(&provider)
-        .profile_name(profile)
-        .build();
-    config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build()
-}
-
-/// Neither a flag, nor the environment, nor the profile names a region.
-#[derive(Debug)]
-pub struct NoRegion;
-
-impl fmt::Display for NoRegion {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("no region is set")
-    }
-}
-
-impl Error for NoRegion {}
 
 /// Forty random letters and digits: an API key that AWS accepts (20 to 128 characters) and nobody
 /// guesses (238 bits).

@@ -206,12 +206,6 @@ impl Env {
         format!("arn:{partition}:apigateway:{region}::{path}")
     }
 
-    /// The host under which AWS serves an API.
-    pub fn api_host(&self, api_id: &str) -> String {
-        let suffix = if self.partition == "aws-cn" { ".cn" } else { "" };
-        format!("{api_id}.execute-api.{}.amazonaws.com{suffix}", self.region)
-    }
-
     /// On everything we make, from the moment it exists. What bears them all is ours.
     pub fn tags(&self) -> Tags {
         let tag = |key: &str, value: &str| (key.to_owned(), value.to_owned());

@@ -53,7 +53,11 @@ impl Failure {
             _ if status.is_some() => format!("HTTP {}", status.unwrap_or_default()),
             _ => chain(error),
         };
-        let sent = !matches!(error, SdkError::ConstructionFailure(_));
+        let sent = match error {
+            SdkError::ConstructionFailure(_) => false,
+            SdkError::DispatchFailure(failure) => !failure.is_user(),
+            _ => true,
+        };
         Self {
             op,
             code: code.map(ToOwned::to_owned),

@@ -1,20 +1,29 @@
-//! The one way to the network: the SDK's calls to AWS and the smoke test's to the API take it.
+//! The one way to the network: the SDK's calls to AWS and the smoke test's to the API take it, through a proxy
+//! where the environment names one.
+
+mod proxy;
+mod trust;
+
+pub use trust::{Trust, trust};
 
 use anyhow::{Result, bail};
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::date_time::Format;
+use proxy::{Route, blame, route};
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// How long a server may take to accept a connection.
@@ -26,17 +35,22 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// The largest answer that is read, so that a wrong one can't fill the memory.
 const LARGEST_BODY: usize = 64 * 1024;
 
-/// What reaches the network, with nothing in between. Connections are kept and used again, except for requests
-/// that say `Connection: close`: each of those has a new one for itself.
+/// The way to the network. Connections are kept and used again, except for requests that say
+/// `Connection: close`: each of those has a new one for itself.
 pub fn connector() -> SharedHttpConnector {
-    SharedHttpConnector::new(Connections { kept: connections() })
+    SharedHttpConnector::new(Connections {
+        direct: connections(ProxyConfig::disabled()),
+        proxied: LazyLock::new(|| connections(ProxyConfig::from_env())),
+    })
 }
 
 /// A connector with its own connection pool.
-fn connections() -> SharedHttpConnector {
+fn connections(proxies: ProxyConfig) -> SharedHttpConnector {
     SharedHttpConnector::new(
         Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(trust().context())
+            .proxy_config(proxies)
             .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT).build())
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .build(),
@@ -45,16 +59,28 @@ fn connections() -> SharedHttpConnector {
 
 #[derive(Debug)]
 struct Connections {
-    kept: SharedHttpConnector,
+    direct: SharedHttpConnector,
+    proxied: LazyLock<SharedHttpConnector>,
 }
 
 impl HttpConnector for Connections {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         // Not left to the header alone, which HTTP/2 doesn't have.
-        if request.headers().get(CLOSE.0) == Some(CLOSE.1) {
-            return connections().call(request);
+        let own = request.headers().get(CLOSE.0) == Some(CLOSE.1);
+        match route(request.uri()) {
+            Ok(Route::Direct) if own => connections(ProxyConfig::disabled()).call(request),
+            Ok(Route::Direct) => self.direct.call(request),
+            Ok(Route::Proxy(proxy)) => {
+                let answer = match own {
+                    true => connections(ProxyConfig::from_env()).call(request),
+                    false => self.proxied.call(request),
+                };
+                HttpConnectorFuture::new(async move {
+                    answer.await.map_err(|error| blame(&proxy, &error))
+                })
+            }
+            Err(bad) => HttpConnectorFuture::ready(Err(ConnectorError::user(bad.into()))),
         }
-        self.kept.call(request)
     }
 }
 

@@ -385,7 +385,9 @@ fn programs(directory: &Path, programs: &[(&str, &str)]) -> String {
 fn diagnosis(line: &str, tools: &[(&str, &str)], packages: bool) -> String {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let nowhere = format!("http://127.0.0.1:{port}");
-    let mut shell = Shell::new(&[("AWS_ENDPOINT_URL", &nowhere), SOMEBODY[2]]);
+    let without_certificates = ("SSL_CERT_FILE", "/nonexistent");
+    let mut shell =
+        Shell::new(&[("AWS_ENDPOINT_URL", &nowhere), SOMEBODY[2], without_certificates]);
     let path = programs(&shell.home.path().join("bin"), tools);
     shell.env.push(("PATH".to_owned(), path));
     if packages {

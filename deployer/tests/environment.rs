@@ -3,5 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+#[path = "environment/server.rs"]
+mod server;
+#[path = "environment/shell.rs"]
+mod shell;
+
+#[path = "environment/certificates.rs"]
+mod certificates;
 #[path = "environment/checkout.rs"]
 mod checkout;
+#[path = "environment/endpoints.rs"]
+mod endpoints;
+#[path = "environment/profiles.rs"]
+mod profiles;
+#[path = "environment/proxies.rs"]
+mod proxies;
+#[path = "environment/variables.rs"]
+mod variables;

@@ -51,7 +51,7 @@ fn only(allowed: &[&str], words: &[&str]) {
 
 #[test]
 fn only_resources_and_the_client_name_an_sdk() {
-    only(&["resources/", "aws.rs"], &["aws_sdk_", "aws_config"]);
+    only(&["resources/", "aws.rs", "aws/"], &["aws_sdk_", "aws_config"]);
 }
 
 #[test]

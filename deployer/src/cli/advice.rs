@@ -17,6 +17,10 @@ const fn row(applies: fn(&Failure) -> bool, cause: &'static str, next: &'static 
     Row { applies, cause, next }
 }
 
+/// How a machine gets the CA certificates that it lacks.
+pub const HAVE_CERTIFICATES: &str = "install CA certificates (Debian, Ubuntu: sudo apt install ca-certificates), or \
+                                     set AWS_CA_BUNDLE to a PEM file with them";
+
 /// Looked through in order; the first that applies decides, and the last always does.
 const ROWS: &[Row] = &[
     // Who asks, and when.
@@ -56,7 +60,22 @@ const ROWS: &[Row] = &[
         "the region or the service isn't enabled in this account; a new account waits up to a day",
         "{regions} lists what is enabled; then {again}, with one of those as --region",
     ),
+    row(
+        |f| silent(f) && says(f, &["Login token", "/login/cache/"]),
+        "the console session of the profile's login_session has expired, or there is none yet",
+        "aws login{profile}, then {again}",
+    ),
     // No answer came.
+    row(
+        |f| silent(f) && says(f, &["is not the URL of an HTTP proxy"]),
+        "a proxy is given as http://HOST:PORT or https://HOST:PORT; SOCKS proxies aren't supported",
+        "correct or unset that variable, or name the host in NO_PROXY; then {again}",
+    ),
+    row(
+        |f| silent(f) && says(f, &["invalid peer certificate"]),
+        "{certificates}",
+        "{have_certificates}; then {again}",
+    ),
     row(
         |f| f.outage,
         "this machine lost its network, or AWS can't be reached from it: {absent}",
@@ -67,6 +86,12 @@ const ROWS: &[Row] = &[
         "no credentials were found",
         "aws sso login{profile} or aws configure{profile}, then {again}; for no AWS at all, add \
          --local",
+    ),
+    row(
+        |f| silent(f) && says(f, &["through the proxy"]),
+        "the proxy doesn't answer, wants a user and a password, or doesn't let this host through",
+        "see that curl -I https://aws.amazon.com answers, which takes the same proxy; correct HTTPS_PROXY or \
+         HTTP_PROXY, or name the host in NO_PROXY; then {again}",
     ),
     row(
         |f| silent(f) && says(f, &["sts:AssumeRole"]),

@@ -3,10 +3,11 @@
 
 mod account;
 
+use super::advice::HAVE_CERTIFICATES;
 use super::run::access;
 use super::screen::{BAD, CHANGED, DIM, GOOD, count, paint, result};
 use super::{Common, Exit};
-use crate::aws::{Access, LOCAL_ENDPOINT, Local};
+use crate::aws::{Access, LOCAL_ENDPOINT, Local, clock_url};
 use crate::finding::{Finding, Level};
 use crate::http::{self, Clock, WrongClock};
 use crate::machine;
@@ -57,6 +58,7 @@ fn on_this_machine<'a>(common: &'a Common, access: &'a Access) -> Vec<BoxFuture<
         within("packages", packages(common)),
         within("python", async move { machine::python().await.unless_needed(needed) }),
         within("local cloud", local_cloud(access)),
+        within("certificates", certificates(access)),
         within("clock", clock(access)),
     ]
 }
@@ -96,15 +98,22 @@ async fn local_cloud(access: &Access) -> Finding {
     machine::local_cloud(&http, endpoint.trim_end_matches('/'), local.is_some()).await
 }
 
+/// By which servers are believed. The local cloud needs none.
+async fn certificates(access: &Access) -> Finding {
+    let needed = clock_url(access).await.starts_with("https://");
+    let finding = match &http::trust().found {
+        Ok(found) => Finding::ok(found),
+        Err(why) => Finding::failed(why, HAVE_CERTIFICATES),
+    };
+    finding.unless_needed(needed)
+}
+
 /// By the date of an answer for which nobody has to be known.
 async fn clock(access: &Access) -> Finding {
-    const STS: &str = "https://sts.amazonaws.com";
     let clock = Clock::new(access.clock.clone().unwrap_or_default());
     let http = clock.heard_from(access.http.clone().unwrap_or_else(http::connector));
-    let elsewhere = std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
-    let local = access.local.as_ref().map(|local| local.endpoint.clone());
-    let url = local.or(elsewhere).unwrap_or_else(|| STS.to_owned());
-    let answer = http::get(&http, &format!("{}/", url.trim_end_matches('/')), &[]).await;
+    let url = clock_url(access).await;
+    let answer = http::get(&http, &format!("{url}/"), &[]).await;
     let set = "sudo timedatectl set-ntp true (macOS: sudo sntp -sS time.apple.com)";
     match (clock.heard(), answer) {
         (Some(behind), _) if clock.check().is_err() => {

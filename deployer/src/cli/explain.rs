@@ -1,12 +1,13 @@
 //! Errors, for people: what was being done, what AWS said, the likely cause, the next command.
 
 use super::advice;
+use super::defect::Defect;
 use super::policy::FileDiffers;
 use super::rights::Lacking;
 use super::screen::{BAD, DIM, NobodyToAsk, paint, say};
 use super::widen::Widens;
 use super::{Common, Exit};
-use crate::aws::{Failure, NoRegion};
+use crate::aws::{BadConfigFile, BadEndpoint, Failure, NeedsMfa, NoProfile, NoRegion, file_names};
 use crate::engine::{Failures, Foreign, Interrupted, Stopped};
 use crate::http::WrongClock;
 use crate::lease::Held;
@@ -58,7 +59,7 @@ impl std::error::Error for LostLease {}
 
 pub fn exit(error: &Error, common: &Common) -> Exit {
     let ended = error.is::<NobodyToAsk>() || error.is::<Widens>() || error.is::<LostLease>();
-    if ended || failures(error).iter().any(|failure| failure.outage) {
+    if ended || error.is::<Defect>() || failures(error).iter().any(|failure| failure.outage) {
         let changed = common.access.outage.has_changed();
         return if changed { Exit::PartlyDone } else { Exit::Preflight };
     }
@@ -189,6 +190,13 @@ pub fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (Str
         let next = format!("{}; or add --no-rights-check, if IAM is wrong", have_allowed(common));
         return (String::new(), next);
     }
+    if error.is::<Defect>() {
+        let cause = "a setting that the AWS SDK doesn't expect, in a variable that begins with AWS_ or in \
+                     ~/.aws; or a bug";
+        let again = common.command(common.verb);
+        let next = format!("{again} -vv shows how far it comes; with that, report it as a bug");
+        return owned(cause, &next);
+    }
     if error.is::<NoRecording>() {
         return owned("", "choose a FILE that isn't there yet, in a directory that you may write");
     }
@@ -202,9 +210,43 @@ pub fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (Str
         return owned("", next);
     }
     let has = |found: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(found);
-    if has(|cause| cause.is::<NoRegion>()) {
-        let cause = "neither --region, AWS_REGION nor the profile names one";
-        return owned(cause, "add --region ap-southeast-2, or whichever is yours");
+    if let Some(NoRegion(profile)) = error.chain().find_map(|cause| cause.downcast_ref()) {
+        let cause =
+            format!("neither --region, AWS_REGION, AWS_DEFAULT_REGION nor {profile} names one");
+        return owned(&cause, "add --region ap-southeast-2, or whichever is yours");
+    }
+    if has(|cause| cause.is::<BadConfigFile>()) {
+        let again = common.command(common.verb);
+        let cause = "the file is not what the AWS tools read: UTF-8 without a byte order mark (BOM), lines \
+                     of [profile NAME] or NAME = VALUE";
+        return owned(cause, &format!("correct it until aws configure list works, then {again}"));
+    }
+    if let Some(NoProfile { name, by, known }) = error.chain().find_map(|c| c.downcast_ref()) {
+        let known = match known.is_empty() {
+            true => "have none".to_owned(),
+            false => format!("have only {}", known.join(", ")),
+        };
+        let cause = format!("a mistyped name: {} {known}", file_names());
+        let again = common.command(common.verb);
+        let next = format!("correct {by}, or aws configure --profile {name}; then {again}");
+        return owned(&cause, &next);
+    }
+    if let Some(NeedsMfa { profile, region }) = error.downcast_ref() {
+        let cause = "its role wants a second factor (mfa_serial), for which the AWS SDK can't ask";
+        let region = Some(region.clone());
+        let without = Common { profile: None, region, ..common.clone() };
+        let export = format!("aws configure export-credentials --profile {profile} --format env");
+        let again = without.command(common.verb);
+        return owned(cause, &format!("eval \"$({export})\", then {again}"));
+    }
+    if let Some(wrong) = error.chain().find_map(|cause| cause.downcast_ref::<BadEndpoint>()) {
+        let variable = wrong.variable();
+        let cause = format!("AWS_ENDPOINT_URL, {variable} or the profile's endpoint_url is wrong");
+        let again = common.command(common.verb);
+        return owned(
+            &cause,
+            &format!("unset it, or begin it with http:// or https://; then {again}"),
+        );
     }
     if has(|cause| cause.is::<Held>()) {
         let next = "wait for it to end and run again; or add --wait 600 to have this done";

@@ -4,6 +4,7 @@
 
 mod advice;
 mod ci_role;
+mod defect;
 mod deploy;
 mod destroy;
 mod doctor;
@@ -32,6 +33,7 @@ mod verify;
 mod watch;
 mod widen;
 
+pub use defect::keep as keep_panic;
 pub use screen::{Said, overheard};
 
 use crate::aws::Access;
@@ -300,7 +302,23 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
         }
     };
     let common = &cli.common;
-    let result = match &cli.verb {
+    let result = defect::caught(Box::pin(run(&cli.verb, common))).await;
+    let exit = result.unwrap_or_else(|error| {
+        explain::print(&error, common);
+        explain::exit(&error, common)
+    });
+    if let (Some(recorder), Some(file)) = (recorder, &common.record) {
+        screen::say(match recorder.finish() {
+            Ok(1) => format!("1 request is recorded in {}", file.display()),
+            Ok(requests) => format!("{requests} requests are recorded in {}", file.display()),
+            Err(error) => format!("warning: {} is not complete: {error}", file.display()),
+        });
+    }
+    exit
+}
+
+async fn run(verb: &Verb, common: &Common) -> Result<Exit> {
+    match verb {
         Verb::Plan(args) => plan::run(common, args).await,
         Verb::Deploy(args) => deploy::run(common, args).await,
         Verb::Destroy(args) => destroy::run(common, args).await,
@@ -325,19 +343,7 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
             screen::result(String::from_utf8_lossy(&script).trim_end());
             Ok(Exit::Done)
         }
-    };
-    let exit = result.unwrap_or_else(|error| {
-        explain::print(&error, common);
-        explain::exit(&error, common)
-    });
-    if let (Some(recorder), Some(file)) = (recorder, &common.record) {
-        screen::say(match recorder.finish() {
-            Ok(1) => format!("1 request is recorded in {}", file.display()),
-            Ok(requests) => format!("{requests} requests are recorded in {}", file.display()),
-            Err(error) => format!("warning: {} is not complete: {error}", file.display()),
-        });
     }
-    exit
 }
 
 /// From now on every request is recorded, if that is asked for.

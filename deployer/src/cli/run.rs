@@ -47,7 +47,7 @@ pub async fn connect(common: &Common) -> Result<Aws> {
     }
     if !common.quiet {
         let Env { app, stage, region, account, .. } = &aws.env;
-        let place = aws.endpoint.as_ref().map(|endpoint| format!(" · {endpoint}, not AWS"));
+        let place = aws.elsewhere.as_ref().map(|endpoint| format!(" · {endpoint}, not AWS"));
         let place = place.unwrap_or_default();
         say(paint(DIM, format!("{app} · stage {stage} · account {account} · {region}{place}")));
     }

@@ -34,6 +34,7 @@ mod keys;
 mod life;
 mod limits;
 mod logs;
+mod network;
 mod operations;
 mod ownership;
 mod recorded;

@@ -112,6 +112,13 @@ fn serve(client: TcpStream, cloud: &str, heard: &Mutex<Heard>, silence: &Sender<
     while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
         head.push(std::mem::take(&mut line).trim_end().to_owned());
     }
+    // A client that takes this for its proxy names the host too.
+    if let Some(first) = head.first_mut()
+        && let Some((method, url)) = first.split_once(" http://")
+    {
+        let path = url.split_once('/').map_or("", |(_, path)| path);
+        *first = format!("{method} /{path}");
+    }
     let Some(first) = head.first() else { return };
     let header = |name: &str| {
         let named = |line: &&String| line.to_lowercase().starts_with(&format!("{name}:"));

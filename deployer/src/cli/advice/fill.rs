@@ -3,6 +3,9 @@
 use crate::aws::Failure;
 use crate::cli::Common;
 use crate::env::ALIAS;
+use crate::http::trust;
+
+use super::HAVE_CERTIFICATES;
 
 /// Fills the braces of a row.
 pub fn fill(text: &str, failure: &Failure, common: &Common) -> String {
@@ -39,6 +42,8 @@ pub fn fill(text: &str, failure: &Failure, common: &Common) -> String {
         ("{profile}", profile),
         ("{flags}", flags),
         ("{alias}", ALIAS.to_owned()),
+        ("{certificates}", certificates()),
+        ("{have_certificates}", HAVE_CERTIFICATES.to_owned()),
         ("{absent}", absent.to_owned()),
         ("{reach}", reach.to_owned()),
         ("{limit}", limit(failure.op)),
@@ -47,6 +52,16 @@ pub fn fill(text: &str, failure: &Failure, common: &Common) -> String {
         ("{action}", action),
     ];
     blanks.iter().fold(text.to_owned(), |text, (blank, value)| text.replace(blank, value))
+}
+
+/// Why a server's certificate isn't believed.
+fn certificates() -> String {
+    match &trust().found {
+        Ok(found) => format!(
+            "a proxy or firewall in between shows a certificate of its own, whose CA isn't among the {found}"
+        ),
+        Err(why) => why.clone(),
+    }
 }
 
 /// As the AWS CLI takes it.

@@ -72,8 +72,8 @@ fn bad(error: &Error, common: &Common) -> Finding {
 fn credentials(aws: &Aws, expiry: Option<SystemTime>, common: &Common) -> Finding {
     let who = aws.caller.splitn(6, ':').last().unwrap_or_default();
     let mut found = format!("{who} of account {} in {}", aws.env.account, aws.env.region);
-    if let Some(endpoint) = &aws.endpoint {
-        found += &format!(", by {endpoint}, not AWS");
+    if let Some(elsewhere) = &aws.elsewhere {
+        found += &format!(", by {elsewhere}, not AWS");
     }
     let Some(until) = expiry.and_then(|expiry| expiry.duration_since(UNIX_EPOCH).ok()) else {
         return Finding::ok(found);
