@@ -107,7 +107,7 @@ pub fn trust(env: &Env, subjects: &[String]) -> Value {
     })
 }
 
-/// The variable of a repository in which `deploy.yml` looks for a stage's role.
+/// The variable of a repository in which `ci.yml` looks for a stage's role.
 pub fn variable(stage: &str) -> String {
     format!("AWS_DEPLOY_ROLE_{}", stage.to_uppercase().replace('-', "_"))
 }
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn the_workflow_looks_where_the_role_is_put() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let workflow = std::fs::read_to_string(root.join(".github/workflows/deploy.yml")).unwrap();
+        let workflow = std::fs::read_to_string(root.join(".github/workflows/ci.yml")).unwrap();
         assert_eq!(variable("my-stage"), "AWS_DEPLOY_ROLE_MY_STAGE");
         for word in ["AWS_DEPLOY_ROLE_", "tr 'a-z-' 'A-Z_'", "id-token: write"] {
             assert!(workflow.contains(word), "{word}");

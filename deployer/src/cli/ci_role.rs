@@ -1,4 +1,4 @@
-//! `deployer ci-role`: the role as which `.github/workflows/deploy.yml` deploys.
+//! `deployer ci-role`: the role as which `.github/workflows/ci.yml` deploys.
 
 use super::explain::Preflight;
 use super::run::{carry_out, connect, mind_interrupts, target, tell};
@@ -164,12 +164,12 @@ fn finish(common: &Common, aws: &Aws, args: &Args, repo: &Repo) {
     if common.quiet {
         return;
     }
-    say(format!("{} of the repository, for deploy.yml:", paint(BOLD, "variables")));
+    say(format!("{} of the repository, for ci.yml:", paint(BOLD, "variables")));
     for (name, value) in &variables {
         say(format!("  gh variable set {name} --repo {} --body {value}", repo.name()));
     }
     if args.environment.is_some() {
-        say("  and the line `environment:` that deploy.yml tells of");
+        say("  and the line `environment:` that ci.yml tells of");
     }
     if !repo.has_ids() {
         say(paint(DIM, "if AWS refuses the jobs, the repository has numbers: see ci-role --help"));

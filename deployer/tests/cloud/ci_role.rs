@@ -111,7 +111,7 @@ async fn a_job_of_the_branch_deploys_with_the_role_and_no_other_does() {
         let mut command = account.command(&guarded().endpoint, line);
         Ran::of(command.envs(session.clone()))
     };
-    // With all that `deploy.yml` offers; and it may ask what it may.
+    // With all that `ci.yml` offers; and it may ask what it may.
     for line in ["plan", "deploy --yes", "releases", "smoke-test", "status"] {
         let ran = ci(line).ends(0);
         assert!(!ran.err.contains("not looked at"), "{}", ran.err);
