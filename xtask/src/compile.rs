@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::target::Target;
-use crate::workspace::{cargo, root, target_directory};
+use crate::workspace::{cargo, root, say, target_directory};
 
 /// What cargo has built, whether or not it had to.
 pub struct Built {
@@ -111,6 +113,9 @@ fn remapped_paths() -> Vec<OsString> {
 #[derive(Deserialize)]
 struct Message {
     package_id: String,
+    /// Whether cargo had it from before.
+    #[serde(default)]
+    fresh: bool,
     target: BuildTarget,
     filenames: Vec<PathBuf>,
     executable: Option<PathBuf>,
@@ -122,20 +127,29 @@ struct BuildTarget {
     kind: Vec<String>,
 }
 
+/// How often a build tells how far it is.
+const TELL: Duration = Duration::from_secs(10);
+
 /// What is built for a target lies in a directory of its name; what is built for this machine does not.
 fn built(mut command: Command, triple: &str, what: &str) -> Result<Built> {
-    command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
-    let output =
-        command.output().with_context(|| format!("building {what}: cargo cannot be run"))?;
-    if !output.status.success() {
-        bail!("building {what}: cargo failed, see above");
-    }
-    let messages = output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Message>(line).ok());
+    command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
+    let cannot = || format!("building {what}: cargo cannot be run");
+    let mut cargo = command.spawn().with_context(cannot)?;
+    let lines = cargo.stdout.take().map(|out| BufReader::new(out).split(b'\n'));
+    let messages = (lines.into_iter().flatten().map_while(Result::ok))
+        .filter_map(|line| serde_json::from_slice::<Message>(&line).ok());
     let mut built = Built { programs: BTreeMap::new(), crates: BTreeSet::new() };
-    for Message { package_id, target, filenames, executable } in messages {
+    let (mut compiled, mut told) = (0, Instant::now());
+    for Message { package_id, fresh, target, filenames, executable } in messages {
+        compiled += u32::from(!fresh);
+        // On a terminal cargo shows its own progress.
+        if !io::stderr().is_terminal() && told.elapsed() >= TELL {
+            say(format_args!(
+                "compiling {what}: {compiled} crates so far, the last is {}",
+                target.name
+            ));
+            told = Instant::now();
+        }
         let inside = |file: &PathBuf| file.components().any(|part| part.as_os_str() == triple);
         match executable {
             Some(executable) => drop(built.programs.insert(target.name, executable)),
@@ -146,6 +160,9 @@ fn built(mut command: Command, triple: &str, what: &str) -> Result<Built> {
             }
             None => {}
         }
+    }
+    if !cargo.wait().with_context(cannot)?.success() {
+        bail!("building {what}: cargo failed, see above");
     }
     Ok(built)
 }

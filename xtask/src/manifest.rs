@@ -16,7 +16,7 @@ const FILE: &str = "manifest.json";
 const FORMAT_VERSION: u32 = 1;
 
 /// The packages of one commit, for one architecture.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Changes when a reader of the old format could not read the new.
     pub format_version: u32,
@@ -73,7 +73,8 @@ impl Manifest {
         write_atomically(&directory.join(FILE), &text)
     }
 
-    /// Refuses to be mixed with packages of another version, commit or architecture.
+    /// Refuses to be mixed with packages of another version, commit or architecture. Packages of a commit may stay
+    /// beside one of the same commit with changes: then the manifest says of all that they have changes.
     ///
     /// # Errors
     ///
@@ -81,7 +82,8 @@ impl Manifest {
     pub fn agrees_with(&self, other: &Manifest) -> Result<()> {
         let release = |m: &Manifest| format!("{} {} for {}", m.version, m.git_sha, m.arch);
         let (here, there) = (release(self), release(other));
-        if here == there {
+        let unchanged = Manifest { git_sha: self.git_sha.replace("-dirty", ""), ..self.clone() };
+        if here == there || release(&unchanged) == there {
             return Ok(());
         }
         bail!(
@@ -171,7 +173,9 @@ mod tests {
         let one = manifest("0123456789a", Arch::X86_64);
         assert!(one.agrees_with(&manifest("0123456789a", Arch::X86_64)).is_ok());
         assert!(one.agrees_with(&manifest("0123456789a", Arch::Arm64)).is_err());
-        assert!(one.agrees_with(&manifest("0123456789a-dirty", Arch::X86_64)).is_err());
+        let dirty = manifest("0123456789a-dirty", Arch::X86_64);
+        assert!(one.agrees_with(&dirty).is_err());
+        assert!(dirty.agrees_with(&one).is_ok(), "after an edit");
     }
 
     #[test]

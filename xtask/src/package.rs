@@ -67,6 +67,7 @@ pub fn package(prepared: Prepared<'_>, thorough: bool) -> Result<()> {
     let Prepared { options, directory, previous, mut manifest } = prepared;
     let target = Target::installed(options.arch)?;
     let compile::Built { programs, crates } = compile::functions(&target, options.only.as_deref())?;
+    let former = previous.iter().flat_map(|previous| previous.packages.clone()).collect::<Vec<_>>();
     let previous = previous.filter(|previous| previous.arch == options.arch);
     let make = |(name, binary): (&String, &PathBuf)| {
         let old = previous.as_ref().and_then(|previous| previous.package(name));
@@ -89,6 +90,7 @@ pub fn package(prepared: Prepared<'_>, thorough: bool) -> Result<()> {
     manifest.packages.extend(packages);
     manifest.packages.sort_by(|a, b| a.name.cmp(&b.name));
     manifest.write(&directory)?;
+    remove_gone(&former, &manifest, &directory);
 
     if thorough {
         let Manifest { version, git_sha, .. } = &manifest;
@@ -96,6 +98,17 @@ pub fn package(prepared: Prepared<'_>, thorough: bool) -> Result<()> {
         say(format_args!("packaged {version} {git_sha} for {triple} in {place}"));
     }
     Ok(())
+}
+
+/// Removes zips and bills of materials of functions that are gone: what the former manifest named and this one doesn't.
+/// Nobody takes one that stays.
+fn remove_gone(former: &[Package], manifest: &Manifest, directory: &Path) {
+    for Package { name, file, .. } in
+        former.iter().filter(|old| manifest.package(&old.name).is_none())
+    {
+        let _ = fs::remove_file(directory.join(file));
+        let _ = fs::remove_file(sbom::file(name, directory));
+    }
 }
 
 /// The packages to keep beside a repackaged `name`: all others, if they are of the same release.
@@ -148,6 +161,22 @@ mod tests {
 
         previous.git_sha = "another".into();
         assert!(others("root", &manifest, Some(&previous)).is_err());
+    }
+
+    #[test]
+    fn what_a_function_that_is_gone_has_left_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let [gone, kept] = ["gone", "kept"].map(|name| Package::new(name, b"zip", b"binary"));
+        for name in ["gone.zip", "gone.cdx.json", "kept.zip", "somebody-elses.zip"] {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        let mut manifest = Manifest::new("0123456789a".into(), Arch::X86_64);
+        manifest.packages = vec![kept.clone()];
+        remove_gone(&[gone, kept], &manifest, directory.path());
+        let left = fs::read_dir(directory.path()).unwrap();
+        let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["kept.zip", "somebody-elses.zip"]);
     }
 
     #[test]

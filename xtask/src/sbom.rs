@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
@@ -44,6 +44,11 @@ struct Known {
     source: Option<String>,
 }
 
+/// Where the bill of materials of a function's package lies.
+pub fn file(name: &str, directory: &Path) -> PathBuf {
+    directory.join(format!("{name}.cdx.json"))
+}
+
 /// Writes the bill of each package that has none, or one of another zip, `Cargo.lock` or version of CycloneDX. `crates` are
 /// those that were compiled into all of them, by cargo's ids.
 ///
@@ -58,7 +63,7 @@ pub fn write(
 ) -> Result<()> {
     let lock = root().join("Cargo.lock");
     let lock = fs::read_to_string(&lock).with_context(|| format!("reading {}", lock.display()))?;
-    let file = |package: &Package| directory.join(format!("{}.cdx.json", package.name));
+    let file = |package: &Package| file(&package.name, directory);
     let stale = |package: &&Package| {
         let heads =
             fs::read(file(package)).ok().and_then(|text| serde_json::from_slice(&text).ok());

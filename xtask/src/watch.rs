@@ -8,9 +8,10 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::USAGE;
 use crate::workspace::{root, say};
 
 /// How often the sources are looked at: sooner than a hand gets from the editor to the browser.
@@ -52,11 +53,29 @@ impl Watch {
         let program = env::current_exe().context("finding xtask's own program")?;
         let began = Instant::now();
         let mut deploy = Command::new(program);
-        deploy.args(["deploy", "--local", "--yes"]).args(&self.options);
+        deploy.args(self.arguments());
         let ended = deploy.status().context("running xtask")?;
+        if ended.code() == Some(USAGE.into()) {
+            bail!("deploy doesn't take these options, see above");
+        }
         let how = if ended.success() { "live" } else { "not live" };
         say(format_args!("{how} after {:.1} s", began.elapsed().as_secs_f64()));
         Ok(())
+    }
+}
+
+impl Watch {
+    /// For the deployer, which takes no flag twice.
+    fn arguments(&self) -> Vec<&str> {
+        let given: Vec<&str> = self.options.iter().map(String::as_str).collect();
+        let mut arguments = vec!["deploy"];
+        if !given.contains(&"--local") {
+            arguments.push("--local");
+        }
+        if !given.contains(&"--yes") && !given.contains(&"-y") {
+            arguments.push("--yes");
+        }
+        [arguments, given].concat()
     }
 }
 
@@ -96,6 +115,17 @@ fn look(path: &Path, seen: &mut Seen) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_flag_is_given_twice() {
+        let arguments = |line: &str| {
+            let options = line.split_whitespace().map(ToOwned::to_owned).collect();
+            Watch { options }.arguments().join(" ")
+        };
+        assert_eq!(arguments("--stage me"), "deploy --local --yes --stage me");
+        assert_eq!(arguments("--local -y"), "deploy --local -y");
+        assert_eq!(arguments("--yes"), "deploy --local --yes");
+    }
 
     #[test]
     fn a_save_a_new_file_and_one_that_is_gone_are_seen() {
