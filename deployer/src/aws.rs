@@ -219,6 +219,11 @@ impl Aws {
         &self.pacer.stop
     }
 
+    /// Whether AWS's quotas set the pace of this run.
+    pub fn is_paced(&self) -> bool {
+        self.pacer.is_paced()
+    }
+
     /// What this run knows of its connection.
     pub fn outage(&self) -> &Outage {
         &self.pacer.outage

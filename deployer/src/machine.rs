@@ -129,16 +129,13 @@ struct Cloud {
     ministack: String,
 }
 
-/// Whether the local cloud runs at `endpoint`. With `needed`, nothing goes without it.
-pub async fn local_cloud(http: &SharedHttpConnector, endpoint: &str, needed: bool) -> Finding {
+/// Whether the local cloud runs at `endpoint`.
+pub async fn local_cloud(http: &SharedHttpConnector, endpoint: &str) -> Finding {
     let answer = http::get(http, &format!("{endpoint}/_local/whoami"), &[]).await;
     let cloud = answer.ok().and_then(|answer| serde_json::from_str::<Cloud>(&answer.body).ok());
     match cloud {
         Some(Cloud { ministack }) => Finding::ok(format!("ministack {ministack} at {endpoint}")),
-        None if needed => {
-            Finding::failed(format!("not running at {endpoint}"), "cargo xtask local up")
-        }
-        None => Finding::ok(format!("not running at {endpoint}; only --local needs it")),
+        None => Finding::failed(format!("not running at {endpoint}"), "cargo xtask local up"),
     }
 }
 

@@ -176,6 +176,11 @@ impl Pacer {
         Self { trace, stop, outage, pace, turns: Semaphore::new(UNDER_WAY) }
     }
 
+    /// Whether AWS's quotas set the pace.
+    pub fn is_paced(&self) -> bool {
+        self.pace.is_some()
+    }
+
     /// Sends when the quotas allow, again while a rule says so. With `new`, what is missing was made
     /// a moment ago and will be noticed.
     ///

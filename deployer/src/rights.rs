@@ -64,6 +64,8 @@ pub enum On {
     Mappings,
     /// APIs, keys and usage plans, whoever's: lists tell of all, and tags whose they are.
     AnyApi,
+    /// Custom domains, whoever's: one may lead to the API.
+    DomainNames,
     /// Those that are being made.
     NewApi,
     /// Those that bear our tags; what is below one bears them too (API Gateway: "Tag inheritance").
@@ -130,6 +132,7 @@ impl On {
                 vec![format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:*")]
             }
             Self::AnyApi => gateway(&["/restapis*", "/apikeys*", "/usageplans*", "/tags/*"]),
+            Self::DomainNames => gateway(&["/domainnames", "/domainnames/*"]),
             Self::NewApi => gateway(&["/restapis", "/apikeys", "/usageplans"]),
             Self::OurApi => gateway(&["/restapis/*", "/apikeys/*", "/usageplans/*"]),
             Self::ApiTags => gateway(&["/tags/*"]),

@@ -45,7 +45,12 @@ impl Shell {
     }
 
     fn output(&self, line: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_deployer"))
+        self.command(line).output().unwrap()
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deployer"));
+        command
             .args(line.split_whitespace())
             .current_dir(&self.home)
             .env_clear()
@@ -53,9 +58,8 @@ impl Shell {
             // Nobody asks the network for credentials.
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .envs(self.env.iter().cloned())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+            .stdin(Stdio::null());
+        command
     }
 
     /// All that a user sees, and the exit code.
@@ -249,6 +253,25 @@ fn packages_that_cannot_be_deployed_are_refused() {
     fs::remove_file(directory.join("root.zip")).unwrap();
     seen += &format!("\n{}", shell.run("deploy --yes"));
     assert_seen!(seen);
+}
+
+/// Only a reader who goes away is forgiven.
+#[test]
+fn a_result_that_cannot_be_written_is_an_error() {
+    let shell = Shell::new(&[]);
+    for line in ["graph", "completions bash", "--help", "plan --help"] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let Output { status, stderr, .. } = shell.command(line).stdout(full).output().unwrap();
+        let said = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(1), "{line}: {said}");
+        assert!(said.contains("error: the result could not be written"), "{line}: {said}");
+        assert!(said.contains("next: "), "{line}: {said}");
+
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let Output { status, stderr, .. } = shell.command(line).stdout(writer).output().unwrap();
+        assert_eq!((status.code(), stderr.len()), (Some(0), 0), "{line}");
+    }
 }
 
 #[test]

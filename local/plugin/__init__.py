@@ -48,6 +48,7 @@ def application(record):
         lambda_functions,
         log_events,
         metrics,
+        obstacles,
         openapi,
         parameters,
         patches,

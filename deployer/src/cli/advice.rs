@@ -306,6 +306,19 @@ const ROWS: &[Row] = &[
         "it was deleted after this run had looked, by another run or by hand",
         "{again}, which looks anew",
     ),
+    // What came after it was looked at.
+    row(
+        |f| f.op == "apigateway:DeleteRestApi" && says(f, &["base path mapping"]),
+        "the custom domain that AWS names uses this API",
+        "aws apigateway delete-base-path-mapping --domain-name DOMAIN --base-path PATH{flags} \
+         removes a mapping, get-base-path-mappings lists them; then {again}",
+    ),
+    row(
+        |f| says(f, &["deletion protection is enabled"]),
+        "somebody has protected it from being deleted",
+        "aws logs put-log-group-deletion-protection --log-group-identifier NAME \
+         --no-deletion-protection-enabled{flags}; then {again}",
+    ),
     row(
         |f| coded(f, &["DeleteConflict", "BucketNotEmpty"]) || says(f, &["API Stages associated"]),
         "something not made here still uses it or fills it",

@@ -7,11 +7,11 @@ use super::run::{
     Surveyed, carry_out, connect, load_release, look_and_read, mind_interrupts, survey, take_lease,
     tell, with_lease,
 };
-use super::screen::{BOLD, DIM, GOOD, agrees, count, paint, result, say, time};
+use super::screen::{BOLD, CHANGED, DIM, GOOD, agrees, count, paint, result, say, time};
 use super::values::duration;
 use super::watch::{self, Watch};
 use super::widen::Leave;
-use super::{Common, Exit, Patience, foreign, show_plan};
+use super::{Common, Exit, Patience, foreign, plan, show_plan};
 use crate::aws::Aws;
 use crate::engine::{Action, Plan, Report};
 use crate::lease;
@@ -145,7 +145,8 @@ impl Deploy<'_> {
         }
         if !common.quiet {
             say(show_plan::show(plan, common.verbose > 0));
-            show_plan::time(plan).into_iter().for_each(say);
+            plan::older(plan).map(|text| paint(CHANGED, text)).into_iter().for_each(say);
+            show_plan::time(self.aws, plan).into_iter().for_each(say);
             foreign::lines(self.aws).into_iter().for_each(say);
         }
         let possible = async {

@@ -9,7 +9,7 @@ use super::{Common, Exit, Patience, explain, show_plan};
 use crate::aws::Aws;
 use crate::engine::{Plan, Step, Survey};
 use crate::lease;
-use crate::resources::delete_again;
+use crate::resources::{Obstacles, delete_again};
 use crate::retry::until;
 use crate::rights::Mode;
 use anyhow::{Context, Result};
@@ -41,16 +41,18 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let find = async || survey_for_destroy(common, &aws).await.context(explain::Preflight);
     let is_empty = |(_, plan): &(_, Plan)| plan.steps.is_empty();
     let read = look_and_read(common, &aws, find, is_empty);
-    let ((mut seen, mut found), rights) =
-        args.check.beside(common, &aws, Mode::Destroy, read).await?;
+    let read = args.check.beside(common, &aws, Mode::Destroy, read);
+    let (read, obstacles) = tokio::join!(read, Obstacles::read(&aws));
+    let ((mut seen, mut found), rights) = read?;
     let plan = &found.1;
     if plan.steps.is_empty() {
         return Ok(nothing(common));
     }
     if !common.quiet {
         say(show_plan::show(plan, false));
-        show_plan::time(plan).into_iter().for_each(say);
+        show_plan::time(&aws, plan).into_iter().for_each(say);
     }
+    obstacles.context(explain::Preflight)?.check(plan).context(explain::Preflight)?;
     rights.check(common, &aws, plan).await.context(explain::Preflight)?;
     if !common.yes {
         let things = count(plan.steps.len(), "resource");

@@ -7,7 +7,7 @@ use super::advice::HAVE_CERTIFICATES;
 use super::run::access;
 use super::screen::{BAD, CHANGED, DIM, GOOD, count, paint, result};
 use super::{Common, Exit};
-use crate::aws::{Access, LOCAL_ENDPOINT, Local, clock_url};
+use crate::aws::{Access, Local, clock_url};
 use crate::finding::{Finding, Level};
 use crate::http::{self, Clock, WrongClock};
 use crate::machine;
@@ -92,10 +92,11 @@ async fn packages(common: &Common) -> Finding {
 }
 
 async fn local_cloud(access: &Access) -> Finding {
+    let Some(Local { endpoint, .. }) = &access.local else {
+        return Finding::skipped("only --local needs it");
+    };
     let http = access.http.clone().unwrap_or_else(http::connector);
-    let local = access.local.as_ref();
-    let endpoint = local.map_or(LOCAL_ENDPOINT, |Local { endpoint, .. }| endpoint);
-    machine::local_cloud(&http, endpoint.trim_end_matches('/'), local.is_some()).await
+    machine::local_cloud(&http, endpoint.trim_end_matches('/')).await
 }
 
 /// By which servers are believed. The local cloud needs none.

@@ -14,7 +14,7 @@ use crate::lease::Held;
 use crate::rebuild::CannotTell;
 use crate::record::NoRecording;
 use crate::release::Unpackaged;
-use crate::resources::{CannotStart, Disproved, TooMuchReserved, Withdrawn};
+use crate::resources::{Blocked, CannotStart, Disproved, TooMuchReserved, Withdrawn};
 use crate::retry::Unfinished;
 use anyhow::Error;
 use std::fmt;
@@ -179,6 +179,10 @@ pub fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (Str
     }
     if error.is::<Widens>() {
         return owned("", "add --allow-widening if it is meant, or run it in a terminal");
+    }
+    if let Some(blocked) = error.downcast_ref::<Blocked>() {
+        let next = format!("{}; then {}", blocked.remedies(), common.command(common.verb));
+        return owned("", &next);
     }
     if error.is::<LostLease>() {
         let (status, again) = (common.command("status"), common.command(common.verb));

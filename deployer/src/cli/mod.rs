@@ -33,6 +33,8 @@ mod verify;
 mod watch;
 mod widen;
 
+use screen::{BAD, paint, say};
+
 pub use defect::keep as keep_panic;
 pub use screen::{Said, overheard};
 
@@ -63,7 +65,12 @@ pub enum Exit {
     /// Something is missing or wrong; nothing was changed.
     Preflight = 6,
     Usage = 64,
+    /// By SIGHUP: the terminal was closed.
+    HungUp = 129,
+    /// By Ctrl-C.
     Interrupted = 130,
+    /// By SIGTERM: `docker stop`, a cancelled CI job.
+    Terminated = 143,
 }
 
 const EXIT_CODES: &str = "\
@@ -74,7 +81,7 @@ For a bug report:
 Exit codes:
   0 done · 1 failed · 2 differences (only with --detailed-exitcode) · 3 partly done, run again
   4 another run has the stage · 5 smoke test or proof failed · 6 preflight failed, nothing changed
-  64 usage · 130 interrupted";
+  64 usage · 129 SIGHUP · 130 Ctrl-C · 143 SIGTERM";
 
 /// States the stack in Rust, shows the difference to AWS, and makes it so.
 #[derive(Debug, Parser)]
@@ -283,10 +290,22 @@ impl Verb {
 /// Parses, runs, and says how it ended. Everything that can go wrong is printed in here. `access`
 /// is the way to AWS where the arguments don't say otherwise.
 pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Access) -> Exit {
+    let exit = match parse_and_run(args, access).await {
+        Exit::Interrupted => run::ended_by().unwrap_or(Exit::Interrupted),
+        exit => exit,
+    };
+    let Some(error) = screen::unwritten() else { return exit };
+    let failed = paint(BAD, "error:");
+    say(format!("{failed} the result could not be written to standard output: {error}"));
+    say("  next: run it again with another place for its output; what was done is done");
+    if [Exit::Done, Exit::Differences].contains(&exit) { Exit::Failed } else { exit }
+}
+
+async fn parse_and_run(args: impl IntoIterator<Item = std::ffi::OsString>, access: Access) -> Exit {
     let mut cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            screen::note_unwritten(error.print());
             let asked = [ErrorKind::DisplayHelp, ErrorKind::DisplayVersion].contains(&error.kind());
             return if asked { Exit::Done } else { Exit::Usage };
         }

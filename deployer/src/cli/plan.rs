@@ -2,13 +2,14 @@
 
 use super::explain::Preflight;
 use super::run::{Surveyed, connect, load_release, survey};
-use super::screen::{result, say};
+use super::screen::{CHANGED, count, paint, result, say};
 use super::{Common, Exit, foreign, key, show_plan};
-use crate::engine::Plan;
+use crate::engine::{Action, Plan, Step};
 use crate::quota::{self, Estimate};
 use crate::resources::{check_reservations, gone_stages};
 use crate::widening::widenings;
 use anyhow::{Context, Result};
+use checkout::{Checkout, Place, parse};
 use std::path::PathBuf;
 
 pub const EXAMPLES: &str = "\
@@ -36,17 +37,19 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     aws.remove_foreign = args.removal.asked(None);
     let Surveyed { plan, .. } = survey(common, &aws, &release).await?;
     if common.json {
-        let Estimate { least, most } = show_plan::estimate(&plan);
+        let Estimate { least, most } = show_plan::estimate(&aws, &plan);
         let mut json = serde_json::to_value(&plan)?;
         json["quota_wait_seconds"] = serde_json::json!([least, most].map(quota::seconds));
         json["foreign"] = foreign::json(&aws);
+        json["commits_older"] = serde_json::json!(commits_older(&plan).map(|(commits, _)| commits));
         json["widens"] = serde_json::to_value(widenings(&plan))?;
         result(format!("{json:#}"));
     } else {
         let text = show_plan::show(&plan, common.verbose > 0);
         let gap = if text.is_empty() { "" } else { "\n" };
         result(format!("{text}{gap}{}", show_plan::summary(&plan)));
-        show_plan::time(&plan).into_iter().for_each(result);
+        older(&plan).map(|text| paint(CHANGED, text)).into_iter().for_each(result);
+        show_plan::time(&aws, &plan).into_iter().for_each(result);
         foreign::lines(&aws).into_iter().for_each(result);
         key::still_working(&aws).into_iter().for_each(result);
         gone_stages(&aws).into_iter().for_each(result);
@@ -62,6 +65,26 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     match args.detailed_exitcode && differs {
         true => Ok(Exit::Differences),
         false => Ok(Exit::Done),
+    }
+}
+
+/// Says that an older commit would take the place of a newer one.
+pub fn older(plan: &Plan) -> Option<String> {
+    let (commits, live) = commits_older(plan)?;
+    let commits = count(usize::try_from(commits).ok()?, "commit");
+    Some(format!("this is {commits} older than what is live (git log HEAD..{live})"))
+}
+
+/// How many commits of this checkout what is live is ahead of it, and its commit; `None` where it isn't, or where there is
+/// no checkout that tells.
+fn commits_older(plan: &Plan) -> Option<(u64, String)> {
+    let is_commit = |step: &&Step| step.kind == "parameter" && step.name.ends_with("/git-sha");
+    let step = plan.steps.iter().find(is_commit).filter(|step| step.action == Action::Update)?;
+    let change = step.changes.iter().find(|change| change.path == "value")?;
+    let (digits, _) = parse(change.from.as_ref()?.as_str()?)?;
+    match Checkout::here().ok()?.place(digits) {
+        Place::Ahead(commits) => Some((commits, digits.to_owned())),
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::explain::{LostLease, Preflight};
 use super::progress::{Progress, Spinner};
-use super::screen::{BAD, CHANGED, DIM, paint, say, time};
+use super::screen::{BAD, CHANGED, DIM, is_overheard, paint, say, time};
 use super::{Common, Exit, explain};
 use crate::aws::{Access, Aws, Failure, Local};
 use crate::contract::check_shared_functions;
@@ -18,8 +18,9 @@ use crate::resources::{Disproved, Withdrawn, api_id, fact, kinds, needed, served
 use crate::stack::{self, APP, Stack, stack};
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant; // stands still and jumps in tests
 
 static KINDS: LazyLock<Vec<crate::engine::Kind<Aws>>> = LazyLock::new(kinds);
@@ -237,18 +238,51 @@ pub async fn carry_out(
     survey.carry_out(aws, aws.stop(), observer).await
 }
 
-/// From now on Ctrl-C only keeps new requests from being sent; at the second time it ends the process
-/// at once, as it does at the first time while nothing is being changed.
+/// The signal by which this run was asked to end.
+static ENDED_BY: OnceLock<Exit> = OnceLock::new();
+
+/// How a run ends that was asked to by a signal.
+pub fn ended_by() -> Option<Exit> {
+    ENDED_BY.get().copied()
+}
+
+/// From now on Ctrl-C, SIGTERM and SIGHUP only keep new requests from being sent; a second signal ends the process
+/// at once, as the first does while nothing is being changed.
 pub fn mind_interrupts(stop: &Stop) {
+    if is_overheard() {
+        return; // it runs inside a test, whose process is not its own
+    }
+    let under_nohup = ignores_hangup();
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else { return };
+    let mut next = async move || {
+        tokio::select! {
+            _ = interrupt.recv() => Exit::Interrupted,
+            _ = terminate.recv() => Exit::Terminated,
+            _ = hangup.recv(), if !under_nohup => Exit::HungUp,
+        }
+    };
     let stop = stop.clone();
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stop.ask();
-            say("stopping: what has been sent is finished; press Ctrl-C again to end at once");
-            let _ = tokio::signal::ctrl_c().await;
-            std::process::exit(Exit::Interrupted as i32);
-        }
+        let exit = next().await;
+        let _ = ENDED_BY.set(exit);
+        stop.ask();
+        let (why, again) = match exit {
+            Exit::Terminated => (" (SIGTERM)", "a second signal ends it at once"),
+            Exit::HungUp => (" (SIGHUP)", "a second signal ends it at once"),
+            _ => ("", "press Ctrl-C again to end at once"),
+        };
+        say(format!("stopping{why}: what has been sent is finished; {again}"));
+        std::process::exit(next().await as i32);
     });
+}
+
+/// Whether the caller wants this process to outlive its terminal, as `nohup` does. Only Linux tells.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 1) // SIGHUP is number 1
 }
 
 /// Hears of a walk, and stops it where going on is vain: when the credentials have expired, every

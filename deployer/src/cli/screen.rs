@@ -5,8 +5,8 @@ use crate::engine::{Stop, Stopped};
 use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail};
 use std::fmt::{self, Display};
-use std::io::{BufRead, IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub const GOOD: Style = AnsiColor::Green.on_default();
@@ -65,13 +65,30 @@ fn heard(text: &impl Display, choose: fn(&mut (String, String)) -> &mut String) 
     EAR.try_with(hear).is_ok()
 }
 
-/// A result, for people or programs to read. A closed pipe is the reader's choice, not an error.
+/// The first result that could not be written, and why.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
+
+/// Why a result is lost that was to be written to standard output.
+pub fn unwritten() -> Option<&'static io::Error> {
+    UNWRITTEN.get()
+}
+
+/// A closed pipe is the reader's choice, not an error.
+pub fn note_unwritten(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _ = UNWRITTEN.set(error);
+    }
+}
+
+/// A result, for people or programs to read. What becomes of it is told by [`unwritten`].
 pub fn result(text: impl Display) {
     if heard(&text, |(out, _)| out) {
         return;
     }
     let mut out = anstream::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    note_unwritten(writeln!(out, "{text}").and_then(|()| out.flush()));
 }
 
 /// Anything that isn't a result.

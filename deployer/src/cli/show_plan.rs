@@ -1,6 +1,7 @@
 //! A plan, for people.
 
 use super::screen::{BAD, BOLD, CHANGED, DIM, GOOD, count, paint};
+use crate::aws::Aws;
 use crate::engine::{Action, Change, Plan, Step};
 use crate::quota::{self, Estimate};
 use crate::resources::{renewal, scarce_calls, turns_off};
@@ -8,12 +9,13 @@ use crate::widening::{Widening, widenings};
 use serde_json::Value;
 use std::fmt::Write;
 
-/// The plan as text, property by property; with `unchanged`, also what stays as it is.
-pub fn show(plan: &Plan, unchanged: bool) -> String {
+/// The plan as text: a line for each resource that is created or deleted, and every property that an update changes.
+/// With `all`, every property of every resource, and the resources that stay as they are.
+pub fn show(plan: &Plan, all: bool) -> String {
     let mut text = String::new();
     let widenings = widenings(plan);
     for step in &plan.steps {
-        if step.action == Action::Keep && !unchanged {
+        if step.action == Action::Keep && !all {
             continue;
         }
         let (sign, style) = match step.action {
@@ -33,7 +35,8 @@ pub fn show(plan: &Plan, unchanged: bool) -> String {
             paint(BOLD, &step.name),
             paint(style, word),
         );
-        changes(&mut text, step, &widenings);
+        let whole = all || step.action == Action::Update;
+        changes(&mut text, step, &widenings, whole);
         if let Some(renewal) = renewal(step) {
             let _ = writeln!(text, "    {renewal}");
         }
@@ -60,8 +63,8 @@ pub fn summary(plan: &Plan) -> String {
 }
 
 /// How long AWS's quotas make a run of this plan wait; nothing where they don't.
-pub fn time(plan: &Plan) -> Option<String> {
-    let Estimate { least, most } = estimate(plan);
+pub fn time(aws: &Aws, plan: &Plan) -> Option<String> {
+    let Estimate { least, most } = estimate(aws, plan);
     let (least, most) = (quota::seconds(least), quota::seconds(most));
     let text = match (least, most) {
         (_, 0) => return None,
@@ -72,9 +75,10 @@ pub fn time(plan: &Plan) -> Option<String> {
     Some(paint(DIM, format!("AWS's quotas make this wait {text}")))
 }
 
-/// From the table that also paces the run.
-pub fn estimate(plan: &Plan) -> Estimate {
-    quota::estimate(plan.steps.iter().flat_map(scarce_calls).copied())
+/// From the table that also paces the run. Nothing where there are no quotas.
+pub fn estimate(aws: &Aws, plan: &Plan) -> Estimate {
+    let steps = plan.steps.iter().filter(|_| aws.is_paced());
+    quota::estimate(steps.flat_map(scarce_calls).copied())
 }
 
 fn word(action: Action) -> &'static str {
@@ -86,9 +90,12 @@ fn word(action: Action) -> &'static str {
     }
 }
 
-fn changes(text: &mut String, step: &Step, widenings: &[Widening]) {
-    let width = step.changes.iter().map(|change| change.path.chars().count()).max().unwrap_or(0);
-    for Change { path: path_of, from, to } in &step.changes {
+/// The properties of a step: all if `whole`, else those that widen what others may do.
+fn changes(text: &mut String, step: &Step, widenings: &[Widening], whole: bool) {
+    let widens = |path: &str| widenings.iter().find(|w| w.path == path && w.of == step.title());
+    let shown = step.changes.iter().filter(|change| whole || widens(&change.path).is_some());
+    let width = shown.clone().map(|change| change.path.chars().count()).max().unwrap_or(0);
+    for Change { path: path_of, from, to } in shown {
         let path = format!("{path_of:<width$}", width = width.min(48));
         let _ = match (from, to) {
             (None, Some(to)) => writeln!(text, "    {path}  {}", value(to)),
@@ -100,8 +107,7 @@ fn changes(text: &mut String, step: &Step, widenings: &[Widening]) {
             }
             (None, None) => Ok(()),
         };
-        let opens = |w: &&Widening| w.path == *path_of && w.of == step.title();
-        if let Some(Widening { allows, .. }) = widenings.iter().find(opens) {
+        if let Some(Widening { allows, .. }) = widens(path_of) {
             let _ = writeln!(text, "    {}", paint(BAD, format!("! widens: allows {allows}")));
         }
     }

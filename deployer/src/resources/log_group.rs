@@ -66,9 +66,17 @@ impl LogGroup {
     }
 }
 
-/// Groups whose name begins so, with name, retention and ARN (the form without `:*`, the only one
-/// that the tagging calls take).
-async fn groups(cx: &Aws, prefix: &str) -> Result<Vec<(String, Option<i32>, String)>> {
+/// A group as a list shows it.
+struct Listed {
+    name: String,
+    retention_days: Option<i32>,
+    /// The form without `:*`, the only one that the tagging calls take.
+    arn: String,
+    protected: bool,
+}
+
+/// Groups whose name begins so.
+async fn groups(cx: &Aws, prefix: &str) -> Result<Vec<Listed>> {
     let (mut found, mut token) = (vec![], None);
     loop {
         let request = || {
@@ -79,7 +87,14 @@ async fn groups(cx: &Aws, prefix: &str) -> Result<Vec<(String, Option<i32>, Stri
         for group in page.log_groups() {
             let name = group.log_group_name().unwrap_or_default().to_owned();
             let arn = cx.env.log_group_arn(&name);
-            found.push((name, group.retention_in_days(), arn));
+            let (retention_days, protected) =
+                (group.retention_in_days(), group.deletion_protection_enabled());
+            found.push(Listed {
+                name,
+                retention_days,
+                arn,
+                protected: protected.unwrap_or_default(),
+            });
         }
         token = page.next_token;
         if token.is_none() {
@@ -121,12 +136,21 @@ async fn is_made_by_aws(
 }
 
 /// The groups that may belong to the stage: those with a function's prefix, and the access log's.
-async fn candidates(cx: &Aws) -> Result<Vec<(String, Option<i32>, String)>> {
+async fn candidates(cx: &Aws) -> Result<Vec<Listed>> {
     let (functions, access) = (cx.env.log_group(""), cx.env.access_log_group());
     let (mut found, mut gateway) = tokio::try_join!(groups(cx, &functions), groups(cx, &access))?;
-    gateway.retain(|(name, ..)| *name == access);
+    gateway.retain(|group| group.name == access);
     found.extend(gateway);
     Ok(found)
+}
+
+/// The names of those that may belong to the stage and have deletion protection.
+///
+/// # Errors
+/// When CloudWatch Logs can't be asked.
+pub async fn protected(cx: &Aws) -> Result<Vec<String>> {
+    let groups = candidates(cx).await?.into_iter().filter(|group| group.protected);
+    Ok(groups.map(|group| group.name).collect())
 }
 
 /// Deletes the log groups that AWS has created again since this run deleted them.
@@ -135,12 +159,12 @@ async fn candidates(cx: &Aws) -> Result<Vec<(String, Option<i32>, String)>> {
 /// When CloudWatch Logs can't be asked.
 pub async fn delete_again(cx: &Aws) -> Result<()> {
     let names = deleted(cx).clone();
-    for (name, days, arn) in candidates(cx).await? {
+    for Listed { name, retention_days, arn, .. } in candidates(cx).await? {
         if !names.contains(&name) {
             continue;
         }
         let Some(tags) = tags(cx, &arn).await? else { continue };
-        if is_made_by_aws(cx, &name, days, &tags).await? {
+        if is_made_by_aws(cx, &name, retention_days, &tags).await? {
             LogGroup::delete(cx, &name).await?;
         }
     }
@@ -168,8 +192,10 @@ impl Resource<Aws> for LogGroup {
         // DescribeLogGroups matches prefixes: `…-root` finds `…-root-2` too.
         let arn = cx.env.log_group_arn(&self.name);
         let (groups, tags) = tokio::try_join!(groups(cx, &self.name), tags(cx, &arn))?;
-        let found = groups.into_iter().find(|(name, ..)| *name == self.name);
-        let (Some((name, retention_days, _)), Some(tags)) = (found, tags) else { return Ok(None) };
+        let found = groups.into_iter().find(|group| group.name == self.name);
+        let (Some(Listed { name, retention_days, .. }), Some(tags)) = (found, tags) else {
+            return Ok(None);
+        };
         let made_by_aws = is_made_by_aws(cx, &name, retention_days, &tags).await?;
         Ok(Some(Live {
             owner: if made_by_aws { Owner::Ours } else { owner(&cx.env, &tags) },
@@ -210,11 +236,14 @@ impl Resource<Aws> for LogGroup {
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
-        let groups = candidates(cx).await?.into_iter().map(async |(name, days, arn)| {
-            let Some(tags) = tags(cx, &arn).await? else { return Ok::<_, anyhow::Error>(None) };
-            let ours = is_ours(&cx.env, &tags) || is_made_by_aws(cx, &name, days, &tags).await?;
-            Ok(ours.then(|| Owned { id: name.clone(), name }))
-        });
+        let groups = candidates(cx).await?.into_iter().map(
+            async |Listed { name, retention_days: days, arn, .. }| {
+                let Some(tags) = tags(cx, &arn).await? else { return Ok::<_, anyhow::Error>(None) };
+                let ours =
+                    is_ours(&cx.env, &tags) || is_made_by_aws(cx, &name, days, &tags).await?;
+                Ok(ours.then(|| Owned { id: name.clone(), name }))
+            },
+        );
         Ok(try_join_all(groups).await?.into_iter().flatten().collect())
     }
 }

@@ -219,6 +219,9 @@ fn things(on: On, env: &Env, functions: &[&str]) -> Vec<Thing> {
                 gateway("/apikeys/example000", &["apigateway:PATCH", "apigateway:DELETE"]),
             ]
         }
+        On::DomainNames => {
+            ["/domainnames", "/domainnames/example000"].map(|path| gateway(path, &[])).into()
+        }
         On::ApiTags => vec![gateway("/tags/example000", &[])],
         On::Alarms => {
             let alarm = |arn: String| thing(&[arn.replace('*', "example")]);

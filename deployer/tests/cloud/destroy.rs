@@ -86,3 +86,35 @@ async fn destroy_takes_along_what_the_code_mentions_no_more_and_leaves_what_is_n
     account.run("destroy --yes").ends(0).says(&format!("deleted {}, remaining 0", DELETED + 4));
     assert_eq!(account.inventory().await, ["log group /aws/lambda/ops-api-dev-theirs"]);
 }
+
+/// What AWS would refuse half-way is found before anything is deleted.
+#[tokio::test]
+async fn what_aws_refuses_to_delete_is_told_before_anything_is_deleted() {
+    let account = Account::deployed();
+    let aws = account.aws().await;
+    let api =
+        aws.apigateway.get_rest_apis().send().await.unwrap().items()[0].id().unwrap().to_owned();
+    let domain = "api.example.com";
+    aws.apigateway.create_domain_name().domain_name(domain).send().await.unwrap();
+    let mapping = aws.apigateway.create_base_path_mapping().domain_name(domain).rest_api_id(&api);
+    mapping.base_path("v1").stage("dev").send().await.unwrap();
+    let group = aws.env.log_group("root");
+    let protect = |on| {
+        let request = aws.logs.put_log_group_deletion_protection().log_group_identifier(&group);
+        request.deletion_protection_enabled(on).send()
+    };
+    protect(true).await.unwrap();
+
+    let (ran, wire) = account.run_heard("destroy --yes");
+    let ran = ran.ends(6).says("nothing was changed");
+    ran.says("rest api ops-api-dev: the custom domain api.example.com uses it (base path v1)")
+        .says("log group /aws/lambda/ops-api-dev-root: its deletion protection is on")
+        .says("next: aws logs put-log-group-deletion-protection")
+        .says("aws apigateway delete-base-path-mapping --domain-name api.example.com --base-path 'v1'; then");
+    wire.assert_no_writes();
+
+    protect(false).await.unwrap();
+    let mapping = aws.apigateway.delete_base_path_mapping().domain_name(domain).base_path("v1");
+    mapping.send().await.unwrap();
+    account.run("destroy --yes").ends(0).says("remaining 0");
+}

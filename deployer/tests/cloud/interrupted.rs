@@ -7,7 +7,7 @@ use crate::wire::Wire;
 use crate::world::World;
 use aws_sdk_apigateway::types::{EndpointConfiguration, EndpointType};
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// Starts a run, and waits until its n-th write was carried out; no answer has reached it by then.
 fn stuck_at_write(n: usize, account: &Account, line: &str) -> (Child, Wire) {
@@ -18,8 +18,22 @@ fn stuck_at_write(n: usize, account: &Account, line: &str) -> (Child, Wire) {
     (run, wire)
 }
 
-fn press_ctrl_c(run: &Child) {
-    let kill = Command::new("kill").args(["-INT", &run.id().to_string()]).status();
+/// Sends it a signal, which it says it has heard: before that, a second might be taken for the first.
+fn signal(run: &mut Child, name: &str) -> String {
+    let mut said = run.stderr.take().unwrap();
+    kill(run, name);
+    let (mut err, mut letter) = (String::new(), [0]);
+    while !err.contains("at once") {
+        assert_eq!(said.read(&mut letter).unwrap(), 1, "it ended: {err}");
+        err.push(char::from(letter[0]));
+    }
+    run.stderr = Some(said);
+    assert!(run.try_wait().unwrap().is_none(), "it did not wait: {err}");
+    err
+}
+
+fn kill(run: &Child, name: &str) {
+    let kill = Command::new("kill").args([&format!("-{name}"), &run.id().to_string()]).status();
     assert!(kill.unwrap().success());
 }
 
@@ -55,17 +69,66 @@ fn a_destroy_that_was_killed_can_be_deployed_over() {
 fn ctrl_c_ends_a_run_between_two_requests_and_twice_at_once() {
     let account = Account::new();
     let (mut run, _wire) = stuck_at_write(20, &account, "deploy --yes");
-    let mut said = run.stderr.take().unwrap();
-    press_ctrl_c(&run);
-    // It waits for what it has sent. Until it has said so, a second one might be taken for the first.
-    let (mut err, mut letter) = (String::new(), [0]);
-    while !err.contains("press Ctrl-C again to end at once") {
-        assert_eq!(said.read(&mut letter).unwrap(), 1, "it ended: {err}");
-        err.push(char::from(letter[0]));
-    }
-    assert!(run.try_wait().unwrap().is_none(), "it did not wait: {err}");
-    press_ctrl_c(&run);
+    assert!(signal(&mut run, "INT").contains("press Ctrl-C again to end at once"));
+    kill(&run, "INT");
     assert_eq!(run.wait().unwrap().code(), Some(130));
+}
+
+/// `docker stop`, a cancelled CI job and a closed terminal end a run as Ctrl-C does: what was sent is finished, and the
+/// lease is given back, so that the next run waits for nothing.
+#[test]
+fn other_signals_end_a_run_as_ctrl_c_does() {
+    let account = Account::new();
+    let (ran, wire) = account.run_heard("deploy --yes");
+    ran.ends(0);
+    let writes = wire.writes().len();
+    for (name, code) in [("TERM", 143), ("HUP", 129)] {
+        for n in [3, writes / 2, writes - 3] {
+            let account = Account::new();
+            let (mut run, wire) = stuck_at_write(n, &account, "deploy --yes");
+            let said = signal(&mut run, name);
+            assert!(said.contains(&format!("stopping (SIG{name})")), "{said}");
+            wire.go_on();
+            let Output { status, stderr, .. } = run.wait_with_output().unwrap();
+            let said = String::from_utf8(stderr).unwrap();
+            assert_eq!(status.code(), Some(code), "{name} {n}: {said}");
+            assert!(said.contains("run deploy again to finish"), "{name} {n}: {said}");
+            let ran = account.run("deploy --yes").ends(0);
+            assert!(!ran.err.contains("waiting to see whether it lives"), "{name} {n}: {ran:?}");
+            account.assert_as_wanted();
+        }
+    }
+}
+
+/// The second signal may be another.
+#[test]
+fn a_second_signal_ends_a_run_at_once() {
+    let account = Account::new();
+    let (mut run, _wire) = stuck_at_write(20, &account, "deploy --yes");
+    signal(&mut run, "INT");
+    kill(&run, "TERM");
+    assert_eq!(run.wait().unwrap().code(), Some(143));
+}
+
+/// Who starts a run by `nohup` wants it to go on when the terminal is closed.
+#[test]
+fn a_run_under_nohup_survives_a_hangup() {
+    let account = Account::new();
+    let wire = Wire::silent_after(20, &account.cloud().endpoint);
+    let deployer = account.command(&wire.endpoint, "deploy --yes");
+    let mut nohup = Command::new("nohup");
+    nohup.arg(deployer.get_program()).args(deployer.get_args()).env_clear();
+    for (name, value) in deployer.get_envs() {
+        nohup.env(name, value.unwrap());
+    }
+    nohup.current_dir(deployer.get_current_dir().unwrap());
+    nohup.env("PATH", std::env::var_os("PATH").unwrap());
+    let mut run = nohup.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wire.await_silence();
+    kill(&run, "HUP");
+    wire.go_on();
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    account.assert_as_wanted();
 }
 
 /// Without a terminal and without `--yes` the plan is shown, and nothing is done.

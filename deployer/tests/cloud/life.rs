@@ -127,6 +127,28 @@ fn status_says_how_far_what_is_live_is_behind_the_checkout() {
     assert!(!outside.out.contains("behind"), "{}", outside.out);
 }
 
+/// A plan of an older commit than what is live says so, wherever there is a checkout that tells.
+#[test]
+fn plan_says_how_much_older_its_commit_is() {
+    let (account, checkout) = (Account::new(), Checkout::new());
+    let [first, .., third] = [checkout.commit("a"), checkout.commit("b"), checkout.commit("c")];
+    account.packages.change_commit(&third);
+    account.run("deploy --yes").ends(0);
+    checkout.git("checkout --quiet HEAD~2");
+    account.packages.change_commit(&first);
+    let run = |line: &str| {
+        let mut command = account.command(&account.cloud().endpoint, line);
+        Ran::of(checkout.around(&mut command)).ends(0)
+    };
+    let older = format!("this is 2 commits older than what is live (git log HEAD..{third})");
+    run("plan").says(&older);
+    assert_eq!(run("plan --json").json()["commits_older"], 2);
+    run("deploy --yes").says(&older);
+    let outside = account.run("plan").ends(0);
+    assert!(!outside.out.contains("older"), "{}", outside.out);
+    assert!(!run("plan").out.contains("older"), "it is live now");
+}
+
 #[tokio::test]
 async fn status_says_what_became_of_a_release_that_does_not_serve_well() {
     let account = Account::deployed();

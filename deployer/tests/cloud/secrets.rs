@@ -51,7 +51,7 @@ async fn a_key_of_another_value_is_replaced_and_both_stay_secret() {
     let put = aws.ssm.put_parameter().name("/ops-api/dev/api-key").value(new);
     put.overwrite(true).send().await.unwrap();
 
-    let plan = account.run("plan --detailed-exitcode").ends(2).says("(secret ");
+    let plan = account.run("plan --detailed-exitcode -v").ends(2).says("(secret ");
     let deploy = account.run("deploy --yes -vv").ends(0);
     for ran in [plan, deploy] {
         assert!(!(ran.out + &ran.err).contains(new));

@@ -4,13 +4,13 @@ use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
 pub struct Wire {
     pub endpoint: String,
-    heard: Arc<Mutex<Heard>>,
+    heard: Arc<(Mutex<Heard>, Condvar)>,
     silence: Receiver<()>,
 }
 
@@ -59,7 +59,7 @@ impl Wire {
     }
 
     /// Carries the `writes`-th write out and doesn't tell: from then on nobody gets an answer, and
-    /// nothing else is carried out.
+    /// nothing else is carried out, until [`go_on`](Self::go_on).
     pub fn silent_after(writes: usize, cloud: &str) -> Self {
         Self::new(cloud, Some(writes))
     }
@@ -68,7 +68,7 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let heard = Heard { requests: vec![], silent_after, silent: false };
-        let heard = Arc::new(Mutex::new(heard));
+        let heard = Arc::new((Mutex::new(heard), Condvar::new()));
         let (sender, silence) = channel();
         let cloud = cloud.trim_start_matches("http://").to_owned();
         let ears = heard.clone();
@@ -82,7 +82,7 @@ impl Wire {
     }
 
     pub fn requests(&self) -> Vec<Request> {
-        self.heard.lock().unwrap().requests.clone()
+        self.heard.0.lock().unwrap().requests.clone()
     }
 
     /// Requests that change something about the stage; its lease is not the stage.
@@ -102,10 +102,18 @@ impl Wire {
     pub fn await_silence(&self) {
         self.silence.recv_timeout(Duration::from_secs(60)).unwrap();
     }
+
+    /// Answers what has waited, and everything from now on.
+    pub fn go_on(&self) {
+        let (heard, changed) = &*self.heard;
+        let mut heard = heard.lock().unwrap();
+        (heard.silent, heard.silent_after) = (false, None);
+        changed.notify_all();
+    }
 }
 
 /// Answers one request, and ends the connection: what comes back needs no understanding then.
-fn serve(client: TcpStream, cloud: &str, heard: &Mutex<Heard>, silence: &Sender<()>) {
+fn serve(client: TcpStream, cloud: &str, ears: &(Mutex<Heard>, Condvar), silence: &Sender<()>) {
     let mut reader = BufReader::new(client.try_clone().unwrap());
     let mut head = Vec::new();
     let mut line = String::new();
@@ -142,10 +150,7 @@ fn serve(client: TcpStream, cloud: &str, heard: &Mutex<Heard>, silence: &Sender<
     let operation = target.or(path.split_once("/operation/")).map(|(_, operation)| operation);
     let operation = operation.or(action).map(ToOwned::to_owned);
     let last = {
-        let mut heard = heard.lock().unwrap();
-        if heard.silent {
-            wait_for_ever();
-        }
+        let mut heard = wait_for_answers(ears);
         heard.requests.push(Request { method, path, operation });
         let writes = heard.requests.iter().filter(|request| request.is_write()).count();
         heard.silent |= heard.silent_after == Some(writes);
@@ -165,13 +170,12 @@ fn serve(client: TcpStream, cloud: &str, heard: &Mutex<Heard>, silence: &Sender<
     server.read_to_end(&mut answer).unwrap();
     if last {
         silence.send(()).unwrap();
-        wait_for_ever();
+        drop(wait_for_answers(ears));
     }
     let _ = (&client).write_all(&answer); // it may have been killed
 }
 
-fn wait_for_ever() -> ! {
-    loop {
-        thread::park();
-    }
+/// Until somebody gets an answer again.
+fn wait_for_answers((heard, changed): &(Mutex<Heard>, Condvar)) -> MutexGuard<'_, Heard> {
+    changed.wait_while(heard.lock().unwrap(), |heard| heard.silent).unwrap()
 }

@@ -73,6 +73,11 @@ fn text(plan: &Plan) -> String {
     anstream::adapter::strip_str(&text).to_string()
 }
 
+/// The plan with `-v`.
+fn whole(plan: &Plan) -> String {
+    anstream::adapter::strip_str(&show_plan::show(plan, true)).to_string()
+}
+
 fn steps(plan: &Plan) -> impl Iterator<Item = &Step> {
     plan.steps.iter().filter(|step| step.action != Action::Keep)
 }

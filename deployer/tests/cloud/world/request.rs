@@ -170,6 +170,8 @@ fn gateway(method: &str, path: &str) -> String {
         "tags" => Some("Tags"),
         "account" => Some("Account"),
         "methods" => Some("Method"),
+        "domainnames" => Some("DomainName"),
+        "basepathmappings" => Some("BasePathMapping"),
         _ => None,
     };
     // An id might be called as a collection is; those stand at every other place.

@@ -157,6 +157,26 @@ pub const REFUSALS: &[Case] = &[
         "Invalid stage identifier specified",
     ),
     case(
+        "a custom domain uses the API",
+        "deleting rest api ops-api-prod",
+        "apigateway:DeleteRestApi",
+        400,
+        "BadRequestException",
+        "Deleting RestApi e87d1869 failed. Please remove all base path mappings related to the \
+         RestApi in your domains: api.example.com",
+    )
+    .typed("destroy --stage prod"),
+    case(
+        "a protected log group",
+        "deleting log group /aws/lambda/ops-api-prod-root",
+        "logs:DeleteLogGroup",
+        400,
+        "ValidationException",
+        "The log group cannot be deleted because deletion protection is enabled. Disable deletion \
+         protection and try again.",
+    )
+    .typed("destroy --stage prod"),
+    case(
         "DeleteConflict",
         "deleting role ops-api-prod-root-ap-southeast-2",
         "iam:DeleteRole",
