@@ -126,7 +126,7 @@ pub struct Common {
     /// Don't ask
     #[arg(short, long, global = true)]
     pub yes: bool,
-    /// Show more: once, what is unchanged; twice, every call to AWS
+    /// Show more: once, every property and what is unchanged; twice, every call to AWS
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
     /// Show results and errors only
