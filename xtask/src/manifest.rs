@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use checkout::parse;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -16,7 +17,7 @@ const FILE: &str = "manifest.json";
 const FORMAT_VERSION: u32 = 1;
 
 /// The packages of one commit, for one architecture.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Changes when a reader of the old format could not read the new.
     pub format_version: u32,
@@ -80,10 +81,10 @@ impl Manifest {
     ///
     /// Which of them differ, and the remedy.
     pub fn agrees_with(&self, other: &Manifest) -> Result<()> {
-        let release = |m: &Manifest| format!("{} {} for {}", m.version, m.git_sha, m.arch);
-        let (here, there) = (release(self), release(other));
-        let unchanged = Manifest { git_sha: self.git_sha.replace("-dirty", ""), ..self.clone() };
-        if here == there || release(&unchanged) == there {
+        let release = |m: &Manifest, sha: &str| format!("{} {sha} for {}", m.version, m.arch);
+        let (here, there) = (release(self, &self.git_sha), release(other, &other.git_sha));
+        let unchanged = parse(&self.git_sha).map(|(digits, _)| release(self, digits));
+        if here == there || unchanged.as_ref() == Some(&there) {
             return Ok(());
         }
         bail!(

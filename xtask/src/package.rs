@@ -67,10 +67,9 @@ pub fn package(prepared: Prepared<'_>, thorough: bool) -> Result<()> {
     let Prepared { options, directory, previous, mut manifest } = prepared;
     let target = Target::installed(options.arch)?;
     let compile::Built { programs, crates } = compile::functions(&target, options.only.as_deref())?;
-    let former = previous.iter().flat_map(|previous| previous.packages.clone()).collect::<Vec<_>>();
-    let previous = previous.filter(|previous| previous.arch == options.arch);
+    let of_arch = previous.as_ref().filter(|previous| previous.arch == options.arch);
     let make = |(name, binary): (&String, &PathBuf)| {
-        let old = previous.as_ref().and_then(|previous| previous.package(name));
+        let old = of_arch.and_then(|previous| previous.package(name));
         make(name, binary, options.arch, old, &directory)
             .with_context(|| format!("packaging {name} for {}", options.arch))
     };
@@ -90,7 +89,8 @@ pub fn package(prepared: Prepared<'_>, thorough: bool) -> Result<()> {
     manifest.packages.extend(packages);
     manifest.packages.sort_by(|a, b| a.name.cmp(&b.name));
     manifest.write(&directory)?;
-    remove_gone(&former, &manifest, &directory);
+    let former = previous.as_ref().map_or(&[][..], |previous| &previous.packages);
+    remove_gone(former, &manifest, &directory);
 
     if thorough {
         let Manifest { version, git_sha, .. } = &manifest;
@@ -101,7 +101,7 @@ pub fn package(prepared: Prepared<'_>, thorough: bool) -> Result<()> {
 }
 
 /// Removes zips and bills of materials of functions that are gone: what the former manifest named and this one doesn't.
-/// Nobody takes one that stays.
+/// A deploy reads only what the manifest names, so one that can't be removed is ignored.
 fn remove_gone(former: &[Package], manifest: &Manifest, directory: &Path) {
     for Package { name, file, .. } in
         former.iter().filter(|old| manifest.package(&old.name).is_none())

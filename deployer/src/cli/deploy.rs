@@ -152,8 +152,8 @@ impl Deploy<'_> {
         let possible = async {
             check_reservations(self.aws, plan).await?;
             self.rights.check(common, self.aws, plan).await
-        };
-        let possible = possible.await;
+        }
+        .await;
         if self.changed {
             possible?
         } else {

@@ -4,7 +4,7 @@
 //! Another system may depend on it, so it is no part of the stack's differences. A plan lists it, and a run removes it
 //! only with `--remove-foreign`. Then, and only then, it is a property of its function or API.
 
-use super::{Aws, gone};
+use super::{Aws, gone, permission};
 use crate::aws::Missing;
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
@@ -196,12 +196,6 @@ async fn read_mappings(cx: &Aws) -> Result<Vec<Mapping>> {
 
 /// Those of the policy of the unqualified function: the API calls the alias, which has its own.
 async fn statements(cx: &Aws, name: &str) -> Result<Vec<(Way, String)>> {
-    let request = || cx.lambda.get_policy().function_name(name).send();
-    let answer = cx.call("lambda:GetPolicy", request).await.or_missing()?;
-    let Some(policy) = answer.and_then(|answer| answer.policy) else { return Ok(vec![]) };
-    let policy: serde_json::Value =
-        serde_json::from_str(&policy).context("reading the function's policy")?;
-    let statements = policy.get("Statement").and_then(|list| list.as_array()).into_iter().flatten();
     let one = |statement: &serde_json::Value| {
         let text = |key: &str| {
             statement.get(key).map_or_else(String::new, |value| match value {
@@ -212,5 +206,5 @@ async fn statements(cx: &Aws, name: &str) -> Result<Vec<(Way, String)>> {
         let what = format!("{} {} by {}", text("Effect"), text("Action"), text("Principal"));
         (Way::Statement(text("Sid")), what)
     };
-    Ok(statements.map(one).collect())
+    Ok(permission::statements(cx, name, None).await?.iter().map(one).collect())
 }

@@ -7,6 +7,7 @@ use crate::env::ALIAS;
 use crate::retry::until;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
+use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -124,6 +125,25 @@ fn statement(value: &serde_json::Value) -> Statement {
     }
 }
 
+/// The statements in the policy of an alias, or without `qualifier` of the unqualified function. Empty where there is no
+/// policy, or no function.
+pub(super) async fn statements(
+    cx: &Aws,
+    function: &str,
+    qualifier: Option<&str>,
+) -> Result<Vec<Json>> {
+    let request = || {
+        let request = cx.lambda.get_policy().function_name(function);
+        request.set_qualifier(qualifier.map(ToOwned::to_owned)).send()
+    };
+    let answer = cx.call("lambda:GetPolicy", request).await.or_missing()?;
+    let Some(policy) = answer.and_then(|answer| answer.policy) else { return Ok(vec![]) };
+    let mut policy: Json =
+        serde_json::from_str(&policy).context("reading the function's policy")?;
+    let statements = policy.get_mut("Statement").and_then(Json::as_array_mut);
+    Ok(statements.map(std::mem::take).unwrap_or_default())
+}
+
 impl Resource<Aws> for Permission {
     const KIND: &'static str = "permission";
     type Output = ();
@@ -136,23 +156,12 @@ impl Resource<Aws> for Permission {
     /// A function without a policy and no function at all answer alike: 404. Either way there is
     /// nothing to compare with.
     async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
-        let request = || {
-            let request = cx.lambda.get_policy().function_name(&self.function);
-            request.qualifier(&self.qualifier).send()
+        let found = statements(cx, &self.function, Some(&self.qualifier)).await?;
+        let by_id = |value: &Json| {
+            let id = value.get("Sid").and_then(Json::as_str).unwrap_or_default();
+            (id.to_owned(), statement(value))
         };
-        let answer = cx.call("lambda:GetPolicy", request).await.or_missing()?;
-        let Some(policy) = answer.and_then(|answer| answer.policy) else { return Ok(None) };
-        let policy: serde_json::Value =
-            serde_json::from_str(&policy).context("reading the function's policy")?;
-        let list = policy.get("Statement").and_then(|list| list.as_array());
-        let statements: BTreeMap<String, Statement> = list
-            .into_iter()
-            .flatten()
-            .map(|value| {
-                let id = value.get("Sid").and_then(|id| id.as_str()).unwrap_or_default();
-                (id.to_owned(), statement(value))
-            })
-            .collect();
+        let statements: BTreeMap<_, _> = found.iter().map(by_id).collect();
         if statements.is_empty() {
             return Ok(None);
         }

@@ -1,11 +1,10 @@
 //! What the table of advice leaves open, from the failure and from how this run was started.
 
+use super::HAVE_CERTIFICATES;
 use crate::aws::Failure;
 use crate::cli::Common;
 use crate::env::ALIAS;
 use crate::http::trust;
-
-use super::HAVE_CERTIFICATES;
 
 /// Fills the braces of a row.
 pub fn fill(text: &str, failure: &Failure, common: &Common) -> String {
