@@ -64,7 +64,7 @@ pub enum On {
     Mappings,
     /// APIs, keys and usage plans, whoever's: lists tell of all, and tags whose they are.
     AnyApi,
-    /// Custom domains, whoever's: one may lead to the API.
+    /// All custom domains of the account and region: one may map to the API.
     DomainNames,
     /// Those that are being made.
     NewApi,

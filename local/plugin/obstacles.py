@@ -1,4 +1,4 @@
-"""What AWS refuses to delete: APIs to which a custom domain leads, and log groups with deletion protection.
+"""What AWS refuses to delete: APIs that a custom domain maps to, and log groups with deletion protection.
 
 API Gateway: recorded for a REST API with a base path mapping ("Please remove all base path mappings related to the RestApi
 in your domains"). CloudWatch Logs: PutLogGroupDeletionProtection, and `deletionProtectionEnabled` in DescribeLogGroups

@@ -15,7 +15,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-/// The region of the local cloud, where nobody should have to name one.
+/// The local cloud's region, unless `--region` names another.
 const LOCAL_REGION: &str = "ap-southeast-2";
 
 /// When the credentials end, where they do: those of SSO, and of roles.

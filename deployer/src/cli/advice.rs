@@ -315,7 +315,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         |f| says(f, &["deletion protection is enabled"]),
-        "somebody has protected it from being deleted",
+        "deletion protection is on for the log group",
         "aws logs put-log-group-deletion-protection --log-group-identifier NAME \
          --no-deletion-protection-enabled{flags}; then {again}",
     ),

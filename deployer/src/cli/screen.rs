@@ -104,7 +104,7 @@ pub fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// A question must be asked, and nobody is there.
+/// A run has to ask a question, and standard input or standard error is no terminal.
 #[derive(Debug)]
 pub struct NobodyToAsk;
 

@@ -25,7 +25,7 @@ pub struct Config {
     pub environment: BTreeMap<String, String>,
     /// Whether X-Ray gets a sample of the calls.
     pub traced: bool,
-    /// What somebody has attached besides: nothing of it is wanted.
+    /// Configuration that was attached by hand. The stack declares none, so a deploy resets it.
     #[serde(flatten)]
     pub attached: Attached,
 }

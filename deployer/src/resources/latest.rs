@@ -29,7 +29,7 @@ impl Function {
         self.settled(cx, None).await
     }
 
-    /// Sets what is wanted, and resets what somebody has `attached`.
+    /// Sets the configuration that the stack declares, and resets `attached` to Lambda's defaults.
     pub(super) async fn update_config(&self, cx: &Aws, attached: &Attached) -> Result<()> {
         let (config, logging) = (&self.config, self.config.logging()?);
         let role = config.role.get()?.as_str();

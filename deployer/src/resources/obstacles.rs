@@ -1,4 +1,5 @@
-//! What AWS refuses to delete, because somebody else uses it or has protected it.
+//! Resources of the stage that AWS refuses to delete: an API that a custom domain maps to, and log groups with deletion
+//! protection.
 
 use super::{Aws, log_group};
 use crate::engine::{Plan, Step};

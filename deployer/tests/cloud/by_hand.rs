@@ -1,4 +1,4 @@
-//! What somebody attaches to a function, and ways to call it other than through the API.
+//! Configuration that is attached to a function by hand, and access to it other than through the API.
 
 use crate::account::Account;
 use aws_sdk_lambda::primitives::Blob;

@@ -175,7 +175,7 @@ fn serve(client: TcpStream, cloud: &str, ears: &(Mutex<Heard>, Condvar), silence
     let _ = (&client).write_all(&answer); // it may have been killed
 }
 
-/// Until somebody gets an answer again.
+/// Blocks while the proxy is silent.
 fn wait_for_answers((heard, changed): &(Mutex<Heard>, Condvar)) -> MutexGuard<'_, Heard> {
     changed.wait_while(heard.lock().unwrap(), |heard| heard.silent).unwrap()
 }
