@@ -2,11 +2,13 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::mem;
 use std::panic::catch_unwind;
 use std::time::Instant;
 
-use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyResponse;
-use lambda_http::{Body, Error, Request, RequestExt, Response, request};
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Body, Error, Request, RequestExt, Response};
 
 use crate::limits;
 use crate::log::Entry;
@@ -26,9 +28,11 @@ pub struct Answer {
 
 /// Gives `event`, an API Gateway REST proxy event as JSON, to `handler`.
 ///
+/// Bytes that aren't UTF-8 (API Gateway passes on a header's Latin-1) become U+FFFD.
+///
 /// Never fails: an event that cannot be read, an error and a panic are all a 500 whose body names no cause; the cause
 /// is in [`Entry::error`]. Must run within a tokio runtime.
-pub async fn answer<H, F>(handler: H, event: &str, request_id: &str) -> Answer
+pub async fn answer<H, F>(handler: H, event: &[u8], request_id: &str) -> Answer
 where
     H: Fn(Request) -> F + Send + 'static,
     F: Future<Output = Result<Response<Body>, Error>> + Send + 'static,
@@ -58,12 +62,21 @@ where
     Answer { response: response::for_api_gateway(response), entry }
 }
 
-/// Reads the event. A `Host` or `X-Forwarded-Proto` that makes no URL is a panic in lambda_http, hence the net.
-fn read(event: &str) -> Result<Request, Error> {
-    match catch_unwind(|| request::from_str(event)) {
-        Ok(read) => read.map_err(|error| format!("reading the event: {error}").into()),
-        Err(panic) => Err(format!("reading the event: panic: {}", message(panic.as_ref())).into()),
-    }
+/// Reads the event. A `Host` or `X-Forwarded-Proto` that makes no URL is a panic in lambda_http, hence `catch_unwind`.
+fn read(event: &[u8]) -> Result<Request, Error> {
+    let event = String::from_utf8_lossy(event);
+    let event: ApiGatewayProxyRequest = serde_json::from_str(&event)
+        .map_err(|error| format!("reading the event of an API Gateway REST API: {error}"))?;
+    catch_unwind(|| request(event))
+        .map_err(|panic| format!("reading the event: panic: {}", message(panic.as_ref())).into())
+}
+
+/// The event as a request, with every value of a repeated header: lambda_http keeps only the last one.
+fn request(mut event: ApiGatewayProxyRequest) -> Request {
+    let headers = mem::take(&mut event.multi_value_headers);
+    let mut request = Request::from(LambdaRequest::ApiGatewayV1(event));
+    request.headers_mut().extend(headers);
+    request
 }
 
 /// Runs the handler in a task of its own, which is where tokio stops a panic.

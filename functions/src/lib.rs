@@ -6,7 +6,7 @@
 //! [`serve`] is a loop around [`answer`], which takes the event as text and returns what API Gateway is to be told,
 //! together with the line to log. Nothing a handler does reaches the caller unseen: an error and a panic alike become
 //! a 500 that tells nothing, and a log line that tells all. Handlers have no globals: what they read from the
-//! environment comes through a lookup function, which a test replaces.
+//! environment comes through a lookup function, which a test replaces. [`variable`] reads one that must be set.
 
 mod answer;
 mod limits;
@@ -14,6 +14,7 @@ mod log;
 mod release;
 mod response;
 mod serve;
+mod variable;
 
 pub use answer::{Answer, answer};
 pub use lambda_http::{Body, Error, Request, Response};
@@ -21,6 +22,7 @@ pub use log::Entry;
 pub use release::Release;
 pub use response::json;
 pub use serve::serve;
+pub use variable::variable;
 
 /// See `Cargo.toml`.
 #[cfg(target_env = "musl")]

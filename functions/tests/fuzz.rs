@@ -43,7 +43,7 @@ fn places() -> Vec<String> {
     all
 }
 
-fn is_answered(event: &str) {
+fn is_answered(event: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let answer = runtime.block_on(functions::answer(hello, event, "id"));
     let response = serde_json::to_value(&answer.response).unwrap();
@@ -60,13 +60,25 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
+    fn any_bytes_are_answered(event in any::<Vec<u8>>()) {
+        is_answered(&event);
+    }
+
+    #[test]
     fn any_text_is_answered(event in any::<String>()) {
+        is_answered(event.as_bytes());
+    }
+
+    #[test]
+    fn an_event_with_any_byte_anywhere_is_answered(at in 0..EVENT.len(), byte in any::<u8>()) {
+        let mut event = EVENT.as_bytes().to_vec();
+        event[at] = byte;
         is_answered(&event);
     }
 
     #[test]
     fn any_json_is_answered(event in anything()) {
-        is_answered(&event.to_string());
+        is_answered(event.to_string().as_bytes());
     }
 
     #[test]
@@ -79,6 +91,6 @@ proptest! {
                 *at = value;
             }
         }
-        is_answered(&event.to_string());
+        is_answered(event.to_string().as_bytes());
     }
 }

@@ -13,6 +13,16 @@ use runtime_api::{EVENT, environment, give, receive};
 
 /// Runs `binary` for one event; gives its response and its log.
 fn invoke(binary: &str, event: &str, variables: &[(&str, &str)]) -> (Value, Vec<Value>) {
+    invoke_with(binary, event, variables, "")
+}
+
+/// The same; the Runtime API sends `headers` with the event, each with its line end.
+fn invoke_with(
+    binary: &str,
+    event: &str,
+    variables: &[(&str, &str)],
+    headers: &str,
+) -> (Value, Vec<Value>) {
     let api = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut function = environment(&mut Command::new(binary), api.local_addr().unwrap())
         .envs(variables.iter().copied())
@@ -27,7 +37,7 @@ fn invoke(binary: &str, event: &str, variables: &[(&str, &str)]) -> (Value, Vec<
             break serde_json::from_slice(&body).unwrap();
         }
         assert!(request.starts_with("get /2018-06-01/runtime/invocation/next "), "{request}");
-        give(&stream, "request-1", event, "connection: close\r\n");
+        give(&stream, "request-1", event, &format!("{headers}connection: close\r\n"));
     };
     function.kill().unwrap();
     let log = function.wait_with_output().unwrap().stdout;
@@ -80,5 +90,25 @@ fn a_panic_is_a_500_and_the_log_says_where() {
 fn what_is_no_event_is_a_500_too() {
     let (response, log) = invoke(env!("CARGO_BIN_EXE_root"), r#"{"source":"aws.events"}"#, &[]);
     assert_eq!(response["statusCode"], 500);
-    assert!(log[0]["error"].as_str().unwrap().starts_with("reading the event: "), "{log:?}");
+    assert!(log[0]["error"].as_str().unwrap().starts_with("reading the event "), "{log:?}");
+
+    let (response, log) = invoke(env!("CARGO_BIN_EXE_root"), "", &[]);
+    assert_eq!((&response["statusCode"], log.len()), (&json!(500), 1), "{log:?}");
+}
+
+#[test]
+fn the_invocation_s_headers_may_have_any_shape() {
+    for context in [
+        r#"{"custom":{"a":{"b":1}}}"#,
+        r#"{"custom":{"a":"b"},"env":{"x":"y"},"client":{"installation_id":"1"}}"#,
+        "null",
+        "{",
+        "",
+    ] {
+        let headers = format!(
+            "lambda-runtime-client-context: {context}\r\nlambda-runtime-cognito-identity: {context}\r\n"
+        );
+        let (response, log) = invoke_with(env!("CARGO_BIN_EXE_root"), EVENT, &[], &headers);
+        assert_eq!((&response["statusCode"], log.len()), (&json!(200), 1), "{context}: {log:?}");
+    }
 }

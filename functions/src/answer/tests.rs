@@ -29,7 +29,7 @@ fn hidden(answer: Answer) -> String {
 
 #[tokio::test]
 async fn a_request_is_answered_and_logged() {
-    let Answer { response, entry } = answer(hello, EVENT, "request-1").await;
+    let Answer { response, entry } = answer(hello, EVENT.as_bytes(), "request-1").await;
 
     let response = serde_json::to_value(response).unwrap();
     let headers = json!({
@@ -83,7 +83,7 @@ async fn odd_events_are_answered() {
         ),
     ];
     for (name, changes) in odd {
-        let answer = answer(hello, &event(&changes), "id").await;
+        let answer = answer(hello, event(&changes).as_bytes(), "id").await;
         assert_eq!(answer.entry.error, None, "{name}");
         assert_eq!(answer.response.status_code, 200, "{name}");
     }
@@ -92,7 +92,7 @@ async fn odd_events_are_answered() {
 #[tokio::test]
 async fn the_log_has_the_path_as_the_client_sent_it() {
     for path in ["/", "/health", "/dev/dev", "/a%2Fb%20c", "/caf%C3%A9", "/%0A\"injected\""] {
-        let answer = answer(hello, &event(&[("/path", json!(path))]), "id").await;
+        let answer = answer(hello, event(&[("/path", json!(path))]).as_bytes(), "id").await;
         assert_eq!(answer.entry.path.as_deref(), Some(path));
         assert!(!serde_json::to_string(&answer.entry).unwrap().contains('\n'));
     }
@@ -119,7 +119,7 @@ async fn what_is_too_large_is_refused_and_not_repeated() {
         (431, headers(named(1, 16 * 1024 - 2))),
         (431, headers(json!({ "x": vec!["h"; 101] }))),
     ] {
-        let Answer { response, entry } = answer(hello, &event(&changes), "id").await;
+        let Answer { response, entry } = answer(hello, event(&changes).as_bytes(), "id").await;
         assert_eq!((response.status_code, entry.status), (i64::from(status), status));
         let body = response.body.map(|body| body.to_vec()).unwrap_or_default();
         assert!(body.len() < 100 && entry.error.is_none(), "{entry:?}");
@@ -135,7 +135,8 @@ async fn a_handler_cannot_take_back_what_always_holds() {
             .header("strict-transport-security", "max-age=0");
         Ok(response.body(Body::Empty)?)
     }
-    let response = serde_json::to_value(answer(lax, EVENT, "id").await.response).unwrap();
+    let response =
+        serde_json::to_value(answer(lax, EVENT.as_bytes(), "id").await.response).unwrap();
     assert_eq!(response["multiValueHeaders"]["x-frame-options"], json!(["DENY"]));
     let transport = &response["multiValueHeaders"]["strict-transport-security"];
     assert_eq!(transport, &json!(["max-age=63072000"]));
@@ -144,16 +145,63 @@ async fn a_handler_cannot_take_back_what_always_holds() {
 #[tokio::test]
 async fn a_long_path_is_logged_in_part() {
     let long = format!("/{}", "é".repeat(5_000));
-    let entry = answer(hello, &event(&[("/path", json!(long))]), "id").await.entry;
+    let entry = answer(hello, event(&[("/path", json!(long))]).as_bytes(), "id").await.entry;
     assert_eq!(entry.path.map(|path| path.chars().count()), Some(1024));
 }
 
 #[tokio::test]
 async fn what_cannot_be_read_is_a_500() {
-    for unreadable in ["{}", "null", "[]", "\"GET /\"", &event(&[("/httpMethod", json!("G E T"))])]
-    {
-        let error = hidden(answer(hello, unreadable, "id").await);
-        assert!(error.starts_with("reading the event: "), "{error}");
+    let no_method = event(&[("/httpMethod", json!("G E T"))]);
+    let bad_escape = EVENT.replace("curl", r"Beno\xeet");
+    for unreadable in ["", " ", "{}", "null", "[]", "\"GET /\"", &no_method, &bad_escape] {
+        let error = hidden(answer(hello, unreadable.as_bytes(), "id").await);
+        assert!(error.starts_with("reading the event "), "{error}");
+    }
+}
+
+/// Answers with the `Cookie` and `User-Agent` headers that the handler got.
+async fn echo(request: Request) -> Result<Response<Body>, Error> {
+    let values = |name| -> Vec<_> {
+        let all = request.headers().get_all(name).iter();
+        all.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+    };
+    crate::json(200, &json!([values("cookie"), values("user-agent")]))
+}
+
+#[tokio::test]
+async fn a_header_that_is_not_utf8_reaches_the_handler() {
+    let mut latin1 = EVENT.replace("curl/8.7.1", "Beno#t").into_bytes();
+    latin1.iter_mut().filter(|byte| **byte == b'#').for_each(|byte| *byte = 0xee);
+    let answer = answer(echo, &latin1, "id").await;
+    assert_eq!(answer.entry.error, None);
+    assert_eq!(answer.response.body, Some(Body::from("[[],[\"Beno\u{fffd}t\"]]")));
+}
+
+#[tokio::test]
+async fn a_repeated_header_keeps_all_its_values() {
+    let mut event: Value = serde_json::from_str(EVENT).unwrap();
+    event["headers"]["Cookie"] = json!("b=2");
+    event["multiValueHeaders"]["cookie"] = json!(["a=1", "b=2"]);
+    event["multiValueHeaders"].as_object_mut().unwrap().remove("User-Agent");
+    let answer = answer(echo, event.to_string().as_bytes(), "id").await;
+    let expected = "[[\"a=1\",\"b=2\"],[\"curl/8.7.1\"]]";
+    assert_eq!(answer.response.body, Some(Body::from(expected)), "a single value counts too");
+}
+
+#[tokio::test]
+async fn events_of_other_services_are_named_as_such() {
+    let load_balancer = json!({
+        "requestContext": { "elb": { "targetGroupArn": "arn:aws:elasticloadbalancing:…" } },
+        "httpMethod": "GET", "path": "/health", "headers": { "host": "lb.example" }, "body": "",
+    });
+    let http_api = json!({
+        "version": "2.0", "routeKey": "GET /health", "rawPath": "/health", "headers": {},
+        "requestContext": { "http": { "method": "GET", "path": "/health" } },
+    });
+    for event in [load_balancer, http_api] {
+        let error = hidden(answer(hello, event.to_string().as_bytes(), "id").await);
+        let expected = "reading the event of an API Gateway REST API: missing field `httpMethod`";
+        assert!(error.starts_with(expected), "{error}");
     }
 }
 
@@ -162,7 +210,7 @@ async fn a_host_in_another_script_is_a_host() {
     let host = "xn--bcher-kva.example";
     let event =
         event(&[("/headers/Host", json!(host)), ("/multiValueHeaders/Host", json!([host]))]);
-    let answer = answer(hello, &event, "id").await;
+    let answer = answer(hello, event.as_bytes(), "id").await;
     assert_eq!(answer.entry.error, None);
     assert_eq!(answer.entry.status, 200);
 }
@@ -171,7 +219,7 @@ async fn a_host_in_another_script_is_a_host() {
 async fn a_host_that_is_no_host_is_a_500() {
     let hostile =
         event(&[("/headers/Host", json!("[")), ("/multiValueHeaders/Host", json!(["["]))]);
-    let error = hidden(answer(hello, &hostile, "id").await);
+    let error = hidden(answer(hello, hostile.as_bytes(), "id").await);
     assert!(error.starts_with("reading the event: panic: "), "{error}");
 }
 
@@ -193,7 +241,7 @@ async fn an_error_is_logged_with_its_causes_and_hidden_from_the_caller() {
         Err(Outer("many".parse::<u8>().unwrap_err()).into())
     }
     assert_eq!(
-        hidden(answer(fails, EVENT, "id").await),
+        hidden(answer(fails, EVENT.as_bytes(), "id").await),
         "counting the sheep: invalid digit found in string"
     );
 }
@@ -206,10 +254,10 @@ async fn a_panic_is_logged_and_hidden_from_the_caller() {
     let before_its_future =
         |_| -> std::future::Ready<Result<Response<Body>, Error>> { panic!("at once") };
 
-    assert_eq!(hidden(answer(panics, EVENT, "id").await), "panic: the wheel is off");
-    assert_eq!(hidden(answer(before_its_future, EVENT, "id").await), "panic: at once");
+    assert_eq!(hidden(answer(panics, EVENT.as_bytes(), "id").await), "panic: the wheel is off");
+    assert_eq!(hidden(answer(before_its_future, EVENT.as_bytes(), "id").await), "panic: at once");
     assert_eq!(
-        answer(hello, EVENT, "id").await.response.status_code,
+        answer(hello, EVENT.as_bytes(), "id").await.response.status_code,
         200,
         "the next request is served"
     );
@@ -223,7 +271,8 @@ async fn what_the_handler_sets_stands() {
             .header("content-type", "image/png");
         Ok(response.body(Body::Binary(vec![1, 2, 3]))?)
     }
-    let response = serde_json::to_value(answer(cached, EVENT, "id").await.response).unwrap();
+    let response =
+        serde_json::to_value(answer(cached, EVENT.as_bytes(), "id").await.response).unwrap();
     assert_eq!(response["multiValueHeaders"]["cache-control"], json!(["max-age=60"]));
     assert_eq!(response["multiValueHeaders"]["content-type"], json!(["image/png"]));
     assert_eq!((&response["body"], &response["isBase64Encoded"]), (&json!("AQID"), &json!(true)));

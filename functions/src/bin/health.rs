@@ -91,8 +91,9 @@ mod tests {
         let handler = move |_| async move {
             examine(|name| if name == "VERSION" { version } else { git_sha }.map(ToOwned::to_owned))
         };
-        let response =
-            functions::answer(handler, include_str!("../../tests/event.json"), "id").await.response;
+        let response = functions::answer(handler, include_bytes!("../../tests/event.json"), "id")
+            .await
+            .response;
         assert_eq!(response.multi_value_headers["content-type"], "application/health+json");
         assert_eq!(response.multi_value_headers["cache-control"], "no-store");
         (response.status_code, serde_json::from_slice(&response.body.unwrap()).unwrap())

@@ -54,7 +54,8 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_release_is_an_error_for_the_log_only() {
         let handler = |_| async { describe(|_| None) };
-        let answer = functions::answer(handler, include_str!("../../tests/event.json"), "id").await;
+        let answer =
+            functions::answer(handler, include_bytes!("../../tests/event.json"), "id").await;
         assert_eq!(answer.response.status_code, 500);
         assert_eq!(
             answer.response.body,

@@ -18,7 +18,7 @@ mod tests {
 
     #[tokio::test]
     async fn greets_the_world() {
-        let answer = functions::answer(root, include_str!("../../tests/event.json"), "id").await;
+        let answer = functions::answer(root, include_bytes!("../../tests/event.json"), "id").await;
         assert_eq!(answer.response.status_code, 200);
         assert_eq!(answer.response.multi_value_headers["content-type"], "application/json");
         assert_eq!(answer.response.body, Some(Body::from(r#"{"message":"Hello, World!"}"#)));
