@@ -2,6 +2,8 @@
 
 use crate::server::{CONNECTED, Server, identity};
 use crate::shell::{REGION, SOMEBODY, Shell};
+use serde_json::json;
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -78,6 +80,41 @@ fn a_role_that_asks_for_mfa_is_told_of() {
     shell().run(&format!("{CONNECTED} --profile mfa")).refused(&said);
     shell().with("AWS_PROFILE", "mfa").run(CONNECTED).refused(&said);
     assert!(sts.heard()[0].contains("Action=AssumeRole"), "{:?}", sts.heard());
+}
+
+/// `login_session` is what `aws login` writes into a profile.
+#[test]
+fn a_console_session_is_used_and_one_that_is_missing_or_expired_is_told_of() {
+    let session = "arn:aws:iam::123456789012:user/me";
+    let cached = format!(".aws/login/cache/{:x}.json", Sha256::digest(session));
+    let token = |expires: &str| {
+        json!({
+            "accessToken": {
+                "accessKeyId": "ASIAFROMTHECONSOLE", "secretAccessKey": "a-secret-key",
+                "sessionToken": "a-session-token", "accountId": "123456789012", "expiresAt": expires,
+            },
+            "tokenType": "aws_sigv4", "refreshToken": "a-refresh-token", "dpopKey": "no key",
+            "clientId": "arn:aws:signin:::devtools/same-device",
+        })
+    };
+    let sts = Server::sts();
+    let shell = || with_config("login-session.ini").with("AWS_ENDPOINT_URL", &sts.url());
+    let line = format!("{CONNECTED} --profile login");
+    let said = [
+        "likely cause: the console session of the profile's login_session has expired",
+        "next: aws login --profile login",
+    ];
+    shell().run(&line).refused(&said);
+    let expired = shell();
+    expired.file(&cached, token("2021-12-25T21:30:00Z").to_string());
+    expired.run(&line).refused(&said);
+    assert_eq!(sts.heard(), Vec::<String>::new());
+
+    let valid = shell();
+    valid.file(&cached, token("2126-12-25T21:30:00Z").to_string());
+    let ran = valid.run(&line);
+    assert!(ran.err.contains("\"Dev\" cannot be used in AWS names"), "{ran:?}");
+    assert!(sts.heard()[0].contains("Credential=ASIAFROMTHECONSOLE/"), "{:?}", sts.heard());
 }
 
 #[test]
