@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
@@ -16,7 +17,8 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::workspace::root;
 
-/// Has the settings of `.env` in the environment. Those that are there already count more; an empty one is not there.
+/// Adds the settings of `.env` to the environment, in which those that are there already count more. An empty variable
+/// counts as unset, for the programs that xtask runs too.
 ///
 /// A program can't safely change its own environment, so xtask replaces itself by another run of itself.
 ///
@@ -28,18 +30,21 @@ pub fn adopt() -> Result<()> {
     missing.retain(|name, value| {
         !value.is_empty() && env::var_os(name).is_none_or(|outside| outside.is_empty())
     });
-    if missing.is_empty() {
+    let empty = env::vars_os().filter(|(_, value)| value.is_empty()).map(|(name, _)| name);
+    let empty: Vec<OsString> = empty.collect();
+    if missing.is_empty() && empty.is_empty() {
         return Ok(());
     }
-    run_again(missing).map(|never| match never {})
+    run_again(missing, &empty).map(|never| match never {})
 }
 
-fn run_again(settings: BTreeMap<String, String>) -> Result<Infallible> {
+fn run_again(settings: BTreeMap<String, String>, empty: &[OsString]) -> Result<Infallible> {
     let what = "running xtask again with the settings of .env";
-    let error = Command::new(env::current_exe().context(what)?)
-        .args(env::args_os().skip(1))
-        .envs(settings)
-        .exec();
+    let mut command = Command::new(env::current_exe().context(what)?);
+    for name in empty {
+        command.env_remove(name);
+    }
+    let error = command.args(env::args_os().skip(1)).envs(settings).exec();
     Err(error).context(what)
 }
 

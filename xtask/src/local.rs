@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
-use crate::workspace::say;
+use crate::workspace::{make_writable, root, say};
 use process::{Cloud, Home};
 
 const NOT_RUNNING: i32 = 3;
@@ -88,6 +88,11 @@ pub fn running() -> Result<Option<String>> {
 }
 
 fn up(home: &Home, port: Option<u16>) -> Result<Cloud> {
+    let directory = root().join("target").join("local");
+    make_writable(
+        &directory,
+        "the local cloud keeps its Python packages and its state there: make it writable",
+    )?;
     let _turn = home.take_turn()?;
     if let Some(cloud) = home.running()? {
         if port.is_some_and(|port| port != cloud.port) {

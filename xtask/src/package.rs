@@ -51,7 +51,8 @@ pub fn prepare(options: &Options) -> Result<Prepared<'_>> {
         manifest.packages = others(name, &manifest, previous.as_ref())
             .with_context(|| format!("packaging only {name}"))?;
     }
-    make_writable(&directory)?;
+    let next = "in a read-only checkout, cargo xtask package --out DIR, and cargo xtask deploy --packages DIR";
+    make_writable(&directory, next)?;
     Ok(Prepared { options, directory, previous, manifest })
 }
 

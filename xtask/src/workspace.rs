@@ -48,17 +48,13 @@ pub fn cargo(verb: &str) -> Command {
 ///
 /// # Errors
 ///
-/// If it can't be written to.
-pub fn make_writable(directory: &Path) -> Result<()> {
+/// If it can't be written to; `next` is the remedy.
+pub fn make_writable(directory: &Path, next: &str) -> Result<()> {
     let probe = directory.join(format!(".{}.tmp", std::process::id()));
     let write = || fs::create_dir_all(directory).and_then(|()| fs::write(&probe, ""));
-    write().and_then(|()| fs::remove_file(&probe)).map_err(|error| {
-        anyhow!(
-            "writing to {}: {error}\n  next: in a checkout that can't be written to, cargo xtask package --out DIR, and \
-             cargo xtask deploy --packages DIR",
-            directory.display()
-        )
-    })
+    write()
+        .and_then(|()| fs::remove_file(&probe))
+        .map_err(|error| anyhow!("writing to {}: {error}\n  next: {next}", directory.display()))
 }
 
 /// Prints a line of progress to standard error: standard output is for results, and those are the deployer's.

@@ -34,7 +34,7 @@ esac
 
 /// A deployer that only prints what it was given.
 const DEPLOYER: &str = r#"#!/bin/sh
-echo "$* stage=$STAGE profile=$AWS_PROFILE region=$AWS_REGION"
+echo "$* stage=$STAGE profile=$AWS_PROFILE region=$AWS_REGION${EMPTY+ EMPTY is set}"
 "#;
 
 /// A workspace with the project's Makefile, and programs in place of cargo and the deployer.

@@ -41,5 +41,7 @@ fn a_place_that_can_not_be_written_to_is_told_before_anything_is_built() {
     let mut command = workspace.xtask("deploy --yes");
     let seen = see(command.env(sha.0, sha.1)).ends(6);
     seen.says("target/lambda: ").says("next: ").says("--packages DIR");
+    let seen = see(&mut workspace.xtask("local up")).ends(1);
+    seen.says("target/local: ").says("next: ").says("make it writable");
     assert_eq!(workspace.built(), "");
 }

@@ -68,6 +68,15 @@ fn what_is_set_outside_counts_more_unless_it_is_empty() {
 }
 
 #[test]
+fn an_empty_variable_is_unset_for_what_xtask_runs() {
+    let workspace = Workspace::new();
+    for mut command in both(&workspace) {
+        let seen = see(command.env("EMPTY", "").env("RUSTC", "").env("CARGO_HOME", "")).ends(0);
+        assert_eq!(seen.out, "destroy stage= profile= region=\n");
+    }
+}
+
+#[test]
 fn without_settings_the_makefile_sets_none() {
     let workspace = Workspace::new();
     for mut command in both(&workspace) {
