@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "callers pause between calls")]
 
-use crate::account::Account;
+use crate::account::{Account, with_endpoint};
 use crate::rollback::{answer, healthy};
 use crate::world::fault::{At, Break};
 use crate::world::{KILLED, World};
@@ -191,13 +191,13 @@ fn runs_that_are_interrupted_and_killed_are_not_noticed_either() {
         }
         broken("rollback --yes", "execute-api:GET", 2, how).run(&account, "rollback --yes").ends(0);
     }
-    static MORE: &[Endpoint] = &[ENDPOINTS[0], ENDPOINTS[1], ENDPOINTS[2], get("/more", "root")];
+    let more = with_endpoint(get("/more", "root"));
     account.packages.change_commit("0123456789c");
     for how in [Break::Interrupt, Break::KillAnswered] {
         let (fired, stop) = (Arc::default(), Stop::default());
         let world =
             World::of(&account).with(At::new("apigateway:UpdateStage", 1, how, &stop, &fired));
-        world.set_endpoints(MORE);
+        world.set_endpoints(more);
         world.run_until(&account, &["deploy --yes"], &stop);
         world.mend();
         world.run(&account, "deploy --yes").ends(0);

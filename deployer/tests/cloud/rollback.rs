@@ -1,6 +1,6 @@
 //! Releases: on record, kept, gone back to; and withdrawn when they disappoint.
 
-use crate::account::{Account, Ran};
+use crate::account::{Account, Ran, all_passed};
 use crate::world::fault::{Break, Verdict};
 use crate::world::{KILLED, Request, Response, World, refuse};
 use deployer::contract::{Endpoint, get};
@@ -41,7 +41,7 @@ fn releases_are_on_record_and_can_be_gone_back_to() {
     let account = Account::new();
     account.run("releases").ends(0).says("no releases on record");
     account.run("rollback --yes").ends(6).says("stage dev is not deployed");
-    account.run("deploy --yes").ends(0).says("release 1 is live").says("10 of 10 passed");
+    account.run("deploy --yes").ends(0).says("release 1 is live").says(&all_passed());
     account.run("rollback --yes").ends(6).says("no good one from before it");
     let first = account.packages.commit();
     deploy(&account, "0123456789a").ends(0).says("release 2 is live");

@@ -1,7 +1,7 @@
 //! AWS's moods, one a test: each passes, or is told in time.
 
 use super::report::{block_on, each, report, report_all, some};
-use crate::account::Account;
+use crate::account::{ALARMS, Account, DELETED};
 use crate::by_hand::open;
 use crate::deleted_role::delete_role;
 use crate::drift::change_everything;
@@ -210,7 +210,7 @@ fn lists_of_one_item_a_page() {
     ran.says("4 ways of access that this stack didn't create");
     world.run(&account, "deploy --yes --remove-foreign").ends(0);
     world.run(&account, "plan --detailed-exitcode").ends(0);
-    world.run(&account, "destroy --yes").ends(0).says("deleted 26, remaining 0");
+    world.run(&account, "destroy --yes").ends(0).says(&format!("deleted {DELETED}, remaining 0"));
     assert_eq!(block_on(account.inventory()), others);
     let pages = pages.load(Ordering::SeqCst) + xml_pages.load(Ordering::SeqCst);
     report_all("one item a page", pages);
@@ -385,7 +385,7 @@ fn an_alarm_that_is_gone_spoils_the_request_of_all() {
     world.add(Once(unknown, 1));
     world.run(&account, "destroy --yes").ends(0).says("remaining 0");
     let asked = world.requests().iter().filter(|name| *name == ops).count();
-    assert_eq!(asked, 1 + 8, "all at once, and then each alone");
+    assert_eq!(asked, 1 + ALARMS, "all at once, and then each alone");
     assert_eq!(block_on(account.inventory()), Vec::<String>::new());
     report_all("an alarm that is gone", 1);
 }

@@ -2,7 +2,7 @@
 //! work, within the quotas that they share.
 
 use super::report::{block_on, each, report, report_all, some};
-use crate::account::{Account, Ran};
+use crate::account::{ALARMS, Account, DELETED, RESOURCES, Ran};
 use crate::world::fault::{At, Break, Fault, Throttle, Verdict};
 use crate::world::{KILLED, Request, World, is_write};
 use deployer::engine::Stop;
@@ -18,7 +18,7 @@ fn of_two_deploys_of_one_stage_one_works_and_the_other_is_told() {
     let mut runs = world.run_together(&account, &["deploy --yes", "deploy --yes"]);
     runs.sort_by_key(|ran| ran.code);
     let [done, told] = <[Ran; 2]>::try_from(runs).unwrap();
-    done.ends(0).says("deployed: 34 resources");
+    done.ends(0).says(&format!("deployed: {RESOURCES} resources"));
     let commit = account.packages.commit();
     told.ends(4)
         .says("stage dev is held by root on ")
@@ -73,7 +73,7 @@ fn of_two_destroys_the_second_finds_nothing_to_do() {
     let mut ran = world.run_together(&account, &["destroy --yes", "destroy --yes"]);
     ran.sort_by_key(|ran| ran.out.contains("deleted 0"));
     let [done, idle] = <[Ran; 2]>::try_from(ran).unwrap();
-    done.ends(0).says("deleted 26, remaining 0");
+    done.ends(0).says(&format!("deleted {DELETED}, remaining 0"));
     idle.ends(0).says("stage dev isn't there").says("deleted 0, remaining 0");
     assert_eq!(block_on(account.inventory()), Vec::<String>::new());
 }
@@ -234,9 +234,11 @@ fn a_plan_tells_how_long_the_quotas_make_it_wait() {
     };
     let plan = world.run(&account, "plan --json").ends(0).json();
     let ran = world.run(&account, "deploy --yes").ends(0);
-    // Of eight alarms, five wait a third of a second each.
-    ran.says("AWS's quotas make this wait 2 s; 29 s, if others have just used them up");
-    assert_eq!(plan["quota_wait_seconds"], serde_json::json!([2, scarce(&world.requests())]));
+    // Three alarms are made at once, each of the rest waits a third of a second.
+    let (least, most) = ((ALARMS - 3).div_ceil(3), scarce(&world.requests()));
+    let waits = format!("{least} s; {most} s, if others have just used them up");
+    ran.says(&format!("AWS's quotas make this wait {waits}"));
+    assert_eq!(plan["quota_wait_seconds"], serde_json::json!([least, most]));
     let ran = world.run(&account, "destroy --yes").ends(0);
     ran.says("AWS's quotas make this wait up to 50 s, if others have just used them up");
     assert_eq!(scarce(&world.requests()), 50);
