@@ -66,7 +66,8 @@ fn judge_targets(host: &str, installed: impl Fn(&str) -> bool) -> Finding {
     let next = format!("rustup target add {}", STATIC[0].1);
     match host.ends_with("-linux-gnu") {
         true => Finding::warning(
-            "no musl: packages have this machine's C library, and start later; a shared one may be newer \
+            "no musl: packages have this machine's glibc, and start later; functions that look up host \
+             names (HTTP clients, AWS SDKs, databases) need it as a shared library, which may be newer \
              than Lambda's",
             next,
         ),

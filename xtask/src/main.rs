@@ -20,6 +20,7 @@ mod elf;
 mod faults;
 mod front;
 mod git;
+mod link;
 mod local;
 mod manifest;
 mod package;

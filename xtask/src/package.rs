@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::compile::Built;
 use crate::manifest::{Manifest, Package};
-use crate::target::{Arch, Target};
+use crate::target::Arch;
 use crate::workspace::{make_writable, packages, root, say, write_atomically};
-use crate::{archive, compile, elf, git, sbom};
+use crate::{archive, elf, git, link, sbom};
 
 /// Compile, check and zip the functions for Lambda.
 #[derive(Debug, clap::Args)]
@@ -66,8 +67,8 @@ pub fn prepare(options: &Options) -> Result<Prepared<'_>> {
 /// If a function does not compile, could not run on Lambda, or cannot be written.
 pub fn package(prepared: Prepared<'_>, thorough: bool) -> Result<()> {
     let Prepared { options, directory, previous, mut manifest } = prepared;
-    let target = Target::installed(options.arch)?;
-    let compile::Built { programs, crates } = compile::functions(&target, options.only.as_deref())?;
+    let (target, Built { programs, crates }) =
+        link::functions(options.arch, options.only.as_deref())?;
     let of_arch = previous.as_ref().filter(|previous| previous.arch == options.arch);
     let make = |(name, binary): (&String, &PathBuf)| {
         let old = of_arch.and_then(|previous| previous.package(name));

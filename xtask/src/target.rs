@@ -110,6 +110,11 @@ impl Target {
         Target::choose(arch, host, installed, has_static_libc())
     }
 
+    /// The same with glibc as a shared library, if this one links it statically.
+    pub fn with_shared_glibc(&self) -> Option<Target> {
+        (self.flags == STATIC).then_some(Target { flags: &[], ..*self })
+    }
+
     fn choose(
         arch: Arch,
         host: &str,
@@ -151,6 +156,7 @@ mod tests {
         let target = Target::choose(Arch::X86_64, LINUX, |_| true, true).unwrap();
         let triple = "x86_64-unknown-linux-musl";
         assert_eq!(target, Target { triple, linker: None, flags: MUSL });
+        assert_eq!(target.with_shared_glibc(), None);
     }
 
     #[test]
@@ -159,6 +165,8 @@ mod tests {
             let installed = |triple: &str| triple == LINUX;
             let target = Target::choose(Arch::X86_64, LINUX, installed, static_libc).unwrap();
             assert_eq!(target, Target { triple: LINUX, linker: None, flags });
+            let shared = Target { triple: LINUX, linker: None, flags: &[] };
+            assert_eq!(target.with_shared_glibc(), static_libc.then_some(shared));
         }
     }
 
