@@ -4,7 +4,7 @@
 //! SDK's own retries are off: they know neither API Gateway's quotas nor which creates must not be
 //! sent twice.
 
-use crate::contract::Endpoint;
+use crate::app::App;
 use crate::engine::{Secret, Stop};
 use crate::env::Env;
 use crate::http::{self, Clock};
@@ -58,8 +58,6 @@ pub struct Access {
     pub stop: Stop,
     /// Tells when no request is answered any more, and whether something was changed by then.
     pub outage: Outage,
-    /// Another table of endpoints than that of `stack.rs`.
-    pub endpoints: Option<&'static [Endpoint]>,
     /// Whether AWS's quotas set the pace. By default they do but for a cloud on this machine, which has none.
     pub quotas: Option<bool>,
 }
@@ -90,6 +88,8 @@ pub type Trace = fn(&str, Duration, Option<&Failure>);
 /// What resources need to reach AWS.
 pub struct Aws {
     pub env: Env,
+    /// Short names of the functions that the stack declares.
+    pub functions: BTreeSet<&'static str>,
     /// Who the credentials are, as STS says it: an ARN.
     pub caller: String,
     /// Where API Gateway is, if it isn't AWS's: the local cloud, or something before it.
@@ -145,7 +145,7 @@ impl Aws {
     /// # Errors
     /// No region, no credentials, expired ones, an endpoint that doesn't answer, a clock that is
     /// wrong.
-    pub async fn connect(access: &Access, app: &str, stage: &str) -> Result<Self> {
+    pub async fn connect(access: &Access, app: &App, stage: &str) -> Result<Self> {
         let clock = Clock::new(access.clock.clone().unwrap_or_default());
         let http = clock.heard_from(access.http.clone().unwrap_or_else(http::connector));
         let profiles = profile::read(access).await?;
@@ -183,7 +183,14 @@ impl Aws {
             .force_path_style(endpoints.of_service("S3").is_some())
             .build();
         Ok(Self {
-            env: Env { app: app.to_owned(), stage: stage.to_owned(), region, account, partition },
+            env: Env {
+                app: app.name.to_owned(),
+                stage: stage.to_owned(),
+                region,
+                account,
+                partition,
+            },
+            functions: app.functions(),
             caller,
             endpoint: endpoints.of_service("API Gateway").map(ToOwned::to_owned),
             elsewhere: endpoints.described(),

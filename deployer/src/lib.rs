@@ -24,7 +24,7 @@
 //! Every request on the way goes through [`retry`], at the pace of [`quota`].
 //!
 //! `plan` stops after 5; `destroy` begins at 4 with the listing alone; `rollback` goes from 4 to 8 with
-//! a smaller graph, of an earlier release ([`stack::earlier`]). `verify` ([`rebuild`]) makes the packages
+//! a smaller graph, of an earlier release ([`constructs::earlier`]). `verify` ([`rebuild`]) makes the packages
 //! of what serves anew, and compares.
 //!
 //! # What always holds, and what holds it
@@ -46,9 +46,11 @@
 //! A no-op costs a read of everything, some hundred calls. Each resource is built twice. Names are
 //! the identity of things, so renaming the app means destroying and deploying.
 
+pub mod app;
 pub mod aws;
 pub mod ci;
 pub mod cli;
+pub mod constructs;
 pub mod contract;
 pub mod engine;
 pub mod env;

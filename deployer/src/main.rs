@@ -9,7 +9,11 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(_) => return ExitCode::FAILURE,
     };
-    let exit = runtime.block_on(deployer::cli::main(std::env::args_os(), Access::default()));
+    let exit = runtime.block_on(deployer::cli::main(
+        std::env::args_os(),
+        Access::default(),
+        &deployer::stack::APP,
+    ));
     // Nobody waits for an answer to a question that is no longer asked.
     runtime.shutdown_background();
     ExitCode::from(exit as u8)

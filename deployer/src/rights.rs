@@ -11,7 +11,6 @@ mod steps;
 mod table;
 
 use crate::env::Env;
-use crate::stack::PERMISSIONS_BOUNDARY;
 use clap::ValueEnum;
 pub use question::{Answer, Denial, Missing, Question, questions};
 use serde_json::{Value, json};
@@ -190,11 +189,7 @@ impl On {
 }
 
 /// Actions of IAM by what they are about, for one mode.
-pub fn needed(mode: Mode) -> BTreeMap<On, BTreeSet<&'static str>> {
-    needed_within(mode, PERMISSIONS_BOUNDARY)
-}
-
-fn needed_within(mode: Mode, boundary: Option<&str>) -> BTreeMap<On, BTreeSet<&'static str>> {
+pub fn needed(mode: Mode, boundary: Option<&str>) -> BTreeMap<On, BTreeSet<&'static str>> {
     let of_mode = |operation: &&Operation| match mode {
         Mode::All => [Mode::Deploy, Mode::Destroy, Mode::Read]
             .iter()
@@ -223,13 +218,9 @@ fn within(boundary: Option<&str>, action: &str, on: On) -> Option<On> {
 
 /// The least policies with which a verb of `mode` does all that it may have to do, by a short name. A managed policy
 /// has at most 6,144 characters (IAM quotas), so there are several.
-pub fn policies(env: &Env, mode: Mode) -> BTreeMap<&'static str, Value> {
-    policies_within(env, mode, PERMISSIONS_BOUNDARY)
-}
-
-fn policies_within(env: &Env, mode: Mode, boundary: Option<&str>) -> BTreeMap<&'static str, Value> {
+pub fn policies(env: &Env, mode: Mode, boundary: Option<&str>) -> BTreeMap<&'static str, Value> {
     let mut policies: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-    for (on, actions) in needed_within(mode, boundary) {
+    for (on, actions) in needed(mode, boundary) {
         let mut parts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for action in actions {
             parts.entry(policy_of(action)).or_default().insert(action);

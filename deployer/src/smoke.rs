@@ -6,9 +6,8 @@ use crate::contract::Endpoint;
 use crate::engine::{Secret, Stop, Stopped};
 use crate::http::{Answer, CLOSE, get};
 use crate::release::Release;
-use crate::resources::InFlight;
+use crate::resources::{InFlight, Throttle};
 use crate::retry::{pause, until};
-use crate::stack::KEY_LIMIT;
 use anyhow::{Result, bail};
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -124,6 +123,8 @@ pub struct Caller<'a> {
     pub http: &'a SharedHttpConnector,
     pub url: &'a str,
     pub key: &'a Secret,
+    /// Of the key.
+    pub limit: Throttle,
     /// What is to answer.
     pub release: &'a Release,
     pub in_flight: &'a InFlight,
@@ -143,7 +144,7 @@ pub async fn run_round(
     let (by_function, by_gateway) = (Since::default(), Since::default());
     let together = (TOGETHER / checks.len().max(1)).clamp(1, ROUNDS);
     let patience = deadline.saturating_add(Duration::from_secs(60));
-    let pace = Pace::within(KEY_LIMIT);
+    let pace = Pace::within(caller.limit);
     let in_turn = async |check: &Check| {
         if let Some(endpoint) = check.promise.as_ref() {
             pause(pace.take(endpoint), &Stop::default()).await?;

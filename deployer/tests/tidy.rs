@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+use deployer::app::App;
 use deployer::cli::graph;
 use deployer::contract::Endpoint;
 use deployer::stack::{APP, ENDPOINTS};
@@ -197,13 +198,16 @@ fn the_pictures_in_the_docs_are_the_graph() {
         let picture = text.split("```mermaid\n").nth(1).and_then(|rest| rest.split("\n```").next());
         let picture = picture.unwrap_or_default();
         let is_shown = |endpoint: &Endpoint| {
-            picture.contains(&format!("[\"function<br/>{APP}-dev-{}\"]", endpoint.function))
+            picture.contains(&format!("[\"function<br/>{}-dev-{}\"]", APP.name, endpoint.function))
         };
         let shown: Vec<_> = ENDPOINTS.iter().copied().filter(is_shown).collect();
         assert!(!shown.is_empty(), "{page}");
         assert_eq!(
             picture,
-            graph::mermaid(&graph::of_nowhere("dev"), shown.leak()),
+            {
+                let app = App { endpoints: shown.leak(), ..APP };
+                graph::mermaid(&graph::of_nowhere(&app, "dev"), &app)
+            },
             "put what `cargo xtask graph` prints into the mermaid block of {page}"
         );
     }

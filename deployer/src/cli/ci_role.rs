@@ -71,7 +71,7 @@ static KINDS: LazyLock<[Kind<Aws>; 3]> = LazyLock::new(|| {
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let aws = connect(common).await?;
-    let survey = survey(&aws, args).await.context(Preflight)?;
+    let survey = survey(common, &aws, args).await.context(Preflight)?;
     let plan = survey.plan(target(&aws.env, &Release::default()));
     if plan.is_empty() {
         let nothing =
@@ -112,7 +112,7 @@ fn question(common: &Common, args: &Args, plan: &Plan) -> String {
     }
 }
 
-async fn survey(aws: &Aws, args: &Args) -> Result<Survey<'static, Aws>> {
+async fn survey(common: &Common, aws: &Aws, args: &Args) -> Result<Survey<'static, Aws>> {
     let (stop, silent) = (Stop::default(), Arc::new(Silent));
     let Some(repo) = &args.repo else {
         return survey_owned(aws, KINDS.as_slice(), &stop, silent).await;
@@ -121,7 +121,7 @@ async fn survey(aws: &Aws, args: &Args) -> Result<Survey<'static, Aws>> {
     let github = graph.add(|_| OidcProvider::github());
     let (env, boundary) = (aws.env.clone(), args.permissions_boundary.clone());
     let subjects = subjects(repo, &jobs(args));
-    let documents = policies(&env, Mode::All);
+    let documents = policies(&env, Mode::All, common.app.permissions_boundary);
     let arns = documents.keys().map(|name| env.ci_policy_arn(&env.ci_policy(name)));
     let arns: Vec<String> = arns.collect();
     let attached: Vec<_> = documents

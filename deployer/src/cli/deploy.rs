@@ -242,7 +242,11 @@ impl Deploy<'_> {
     /// Deletes what was only kept for a release that is kept no longer.
     async fn delete_freed(&self, surveyed: &Surveyed) -> Result<Exit> {
         let (common, aws) = (self.common, self.aws);
-        if surveyed.spared.iter().all(|(kind, owned)| needed(aws, kind, owned)) {
+        if surveyed
+            .spared
+            .iter()
+            .all(|(kind, owned)| needed(aws, common.app.releases_kept, kind, owned))
+        {
             return Ok(Exit::Done);
         }
         history::write_last(aws).await?; // it says what is needed

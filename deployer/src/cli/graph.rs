@@ -2,22 +2,22 @@
 
 use super::screen::result;
 use super::{Common, Exit};
-use crate::contract::Endpoint;
+use crate::app::App;
+use crate::constructs::stack;
 use crate::env::Env;
 use crate::release::Release;
-use crate::stack::{APP, ENDPOINTS, stack};
 use anyhow::Result;
 use std::fmt::Write;
 
 pub fn run(common: &Common) -> Result<Exit> {
-    result(mermaid(&of_nowhere(&common.stage), ENDPOINTS));
+    result(mermaid(&of_nowhere(&common.app, &common.stage), &common.app));
     Ok(Exit::Done)
 }
 
 /// A stage of no account.
-pub fn of_nowhere(stage: &str) -> Env {
+pub fn of_nowhere(app: &App, stage: &str) -> Env {
     Env {
-        app: APP.to_owned(),
+        app: app.name.to_owned(),
         stage: stage.to_owned(),
         region: "REGION".to_owned(),
         account: "ACCOUNT".to_owned(),
@@ -26,11 +26,13 @@ pub fn of_nowhere(stage: &str) -> Env {
 }
 
 /// The graph in Mermaid's language; an arrow points at what is used.
-pub fn mermaid(env: &Env, endpoints: &'static [Endpoint]) -> String {
+pub fn mermaid(env: &Env, app: &App) -> String {
     let stated = Release::stated("VERSION", "COMMIT");
-    let functions = endpoints.iter().map(|endpoint| endpoint.function);
-    let release = functions.fold(stated, |release, function| release.with_code(function, ""));
-    let graph = stack(env, &release, endpoints).graph;
+    let release = app
+        .functions()
+        .into_iter()
+        .fold(stated, |release, function| release.with_code(function, ""));
+    let graph = stack(env, &release, app).graph;
     let mut text = "flowchart LR".to_owned();
     for (index, node) in graph.nodes().enumerate() {
         let _ = write!(text, "\n  n{index}[\"{}<br/>{}\"]", node.kind, node.name);

@@ -38,11 +38,11 @@ use screen::{BAD, paint, say};
 pub use defect::keep as keep_panic;
 pub use screen::{Said, overheard};
 
+use crate::app::App;
 use crate::aws::Access;
 use crate::contract::Endpoint;
 use crate::http::connector;
 use crate::record::Recorder;
-use crate::stack::ENDPOINTS;
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -144,17 +144,20 @@ pub struct Common {
     /// Set by programs that run this one inside themselves: tests.
     #[arg(skip)]
     pub access: Access,
+    /// The application of which this is the deployer.
+    #[arg(skip = App::new("", &[]))]
+    pub app: App,
 }
 
 impl Common {
     /// The table of endpoints.
     pub fn endpoints(&self) -> &'static [Endpoint] {
-        self.access.endpoints.unwrap_or(ENDPOINTS)
+        self.app.endpoints
     }
 
     /// The short names of all functions in it, each once.
     pub fn functions(&self) -> BTreeSet<&'static str> {
-        self.endpoints().iter().map(|endpoint| endpoint.function).collect()
+        self.app.functions()
     }
 
     /// A command for the same place as this run, to be typed as printed.
@@ -289,8 +292,12 @@ impl Verb {
 
 /// Parses, runs, and says how it ended. Everything that can go wrong is printed in here. `access`
 /// is the way to AWS where the arguments don't say otherwise.
-pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Access) -> Exit {
-    let exit = match parse_and_run(args, access).await {
+pub async fn main(
+    args: impl IntoIterator<Item = std::ffi::OsString>,
+    access: Access,
+    app: &App,
+) -> Exit {
+    let exit = match parse_and_run(args, access, app).await {
         Exit::Interrupted => run::ended_by().unwrap_or(Exit::Interrupted),
         exit => exit,
     };
@@ -301,7 +308,11 @@ pub async fn main(args: impl IntoIterator<Item = std::ffi::OsString>, access: Ac
     if [Exit::Done, Exit::Differences].contains(&exit) { Exit::Failed } else { exit }
 }
 
-async fn parse_and_run(args: impl IntoIterator<Item = std::ffi::OsString>, access: Access) -> Exit {
+async fn parse_and_run(
+    args: impl IntoIterator<Item = std::ffi::OsString>,
+    access: Access,
+    app: &App,
+) -> Exit {
     let mut cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -311,6 +322,7 @@ async fn parse_and_run(args: impl IntoIterator<Item = std::ffi::OsString>, acces
         }
     };
     cli.common.access = access;
+    cli.common.app = *app;
     cli.common.verb = cli.verb.name();
     screen::choose_colors(cli.common.color);
     let recorder = match record(&mut cli.common) {

@@ -7,7 +7,6 @@ use super::{Common, Exit};
 use crate::aws::{Failure, NoRegion};
 use crate::env::Env;
 use crate::rights::{Mode, policies};
-use crate::stack::APP;
 use anyhow::{Context, Error, Result, bail};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -54,7 +53,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         Err(error) if is_unanswered(&error) => placeholders(common)?,
         Err(error) => return Err(error),
     };
-    let policies = policies(&env, args.mode);
+    let policies = policies(&env, args.mode, common.app.permissions_boundary);
     let Some(directory) = &args.out else {
         result(format!("{:#}", json!(policies)));
         return Ok(Exit::Done);
@@ -114,7 +113,7 @@ fn is_unanswered(error: &Error) -> bool {
 fn placeholders(common: &Common) -> Result<Env> {
     let region = common.region.clone();
     let env = Env {
-        app: APP.to_owned(),
+        app: common.app.name.to_owned(),
         stage: common.stage.clone(),
         region: region.unwrap_or_else(|| "REGION".to_owned()),
         account: "ACCOUNT".to_owned(),

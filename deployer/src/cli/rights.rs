@@ -63,7 +63,8 @@ impl Check {
         mode: Mode,
         read: impl Future<Output = Result<T>>,
     ) -> Result<(T, Rights<'a>)> {
-        let questions = questions(&aws.env, common.functions(), mode);
+        let app = &common.app;
+        let questions = questions(&aws.env, app.functions(), mode, app.permissions_boundary);
         let ask = async move {
             match self.no_rights_check {
                 true => Asked::Unasked,
@@ -98,7 +99,7 @@ impl Rights<'_> {
     /// # Errors
     /// [`Lacking`], with everything that is missing.
     pub async fn check(&self, common: &Common, aws: &Aws, plan: &Plan) -> Result<()> {
-        let needs = needs(plan);
+        let needs = needs(plan, common.app.permissions_boundary);
         if needs.is_empty() {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use super::progress::{Progress, Spinner};
 use super::screen::{BAD, CHANGED, DIM, is_overheard, paint, say, time};
 use super::{Common, Exit, explain};
 use crate::aws::{Access, Aws, Failure, Local};
+use crate::constructs::{self, Stack, stack};
 use crate::contract::check_shared_functions;
 use crate::engine::{
     Event, Observer, Owned, Plan, Report, Silent, Stop, Stopped, Survey, survey_owned,
@@ -15,7 +16,6 @@ use crate::lease;
 use crate::release::Release;
 use crate::resources::history::{self, State};
 use crate::resources::{Disproved, Withdrawn, api_id, fact, kinds, needed, served_code};
-use crate::stack::{self, APP, Stack, stack};
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -39,7 +39,7 @@ pub fn access(common: &Common) -> Access {
 /// Connects, and says where to: the first line of every run.
 pub async fn connect(common: &Common) -> Result<Aws> {
     let access = access(common);
-    let connecting = Aws::connect(&access, APP, &common.stage);
+    let connecting = Aws::connect(&access, &common.app, &common.stage);
     let aws = connecting.await.context(Preflight)?;
     aws.env.check(common.functions()).context(Preflight)?;
     if aws.clock.behind().abs() > 60 {
@@ -63,7 +63,7 @@ fn trace(op: &str, took: Duration, failure: Option<&Failure>) {
 /// The packages that the stack needs, if the stack is one that AWS takes.
 pub fn load_release(common: &Common) -> Result<Release> {
     check_shared_functions(common.endpoints()).context(Preflight)?;
-    stack::check_limits(common.endpoints()).context(Preflight)?;
+    constructs::check_limits(common.endpoints()).context(Preflight)?;
     Release::load(&common.packages, common.functions()).context(Preflight)
 }
 
@@ -93,12 +93,12 @@ pub struct Surveyed {
 /// Reads everything that the stack declares, and everything that is left over.
 pub async fn survey(common: &Common, aws: &Aws, release: &Release) -> Result<Surveyed> {
     let spinner = Spinner::new("reading what is live", common.quiet);
-    let Stack { graph, api } = stack(&aws.env, release, common.endpoints());
+    let Stack { graph, api } = stack(&aws.env, release, &common.app);
     let stop = Stop::default();
     let survey = graph.survey(aws, &KINDS, &stop, Arc::new(Silent));
     let mut survey = aws.lists.once(survey).await.context(Preflight)?;
     drop(spinner);
-    let spared = survey.spare(|kind, owned| needed(aws, kind, owned));
+    let spared = survey.spare(|kind, owned| needed(aws, common.app.releases_kept, kind, owned));
     let plan = survey.plan(target(&aws.env, release));
     Ok(Surveyed { survey, plan, api, spared })
 }

@@ -104,7 +104,8 @@ pub async fn call_all(
         tell(&format!("{} is not called: its function is reserved(0)", endpoint.route()));
     }
     let (http, url, key) = (&aws.http, &*url, &key);
-    let caller = Caller { http, url, key, release, in_flight };
+    let limit = common.app.key_limit;
+    let caller = Caller { http, url, key, limit, release, in_flight };
     tokio::select! {
         () = aws.outage().begun() => bail!(aws.outage().failure("execute-api:Invoke", true)),
         verdicts = run_round(&caller, &checks, deadline, &tell) => verdicts,

@@ -8,12 +8,12 @@ use super::screen::{BAD, CHANGED, DIM, GOOD, count, paint, say, time};
 use super::values::{TIMEOUT, number};
 use super::{Common, Exit, explain, smoke_test};
 use crate::aws::Aws;
+use crate::constructs::earlier;
 use crate::contract::reserved_now;
 use crate::engine::{Report, Silent, Stop, Stopped};
 use crate::resources::history::{self, Record, State};
 use crate::resources::{ApiId, Entry, Needless, cannot_start, deployments};
 use crate::smoke::Verdict;
-use crate::stack::{RELEASES_KEPT, earlier};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ async fn see(
 ) -> Result<Exit> {
     // What will be needless if it is good is looked for meanwhile.
     let (good, needless) =
-        tokio::join!(is_good(common, aws, api, record, watch), needless(aws, api, record));
+        tokio::join!(is_good(common, aws, api, record, watch), needless(common, aws, api, record));
     match good? {
         true => keep(common, aws, record.clone(), needless?).await,
         false => Ok(Exit::SmokeTestFailed),
@@ -114,14 +114,14 @@ fn good(record: &Record) -> Record {
 }
 
 /// What no kept release needs once this one is good.
-async fn needless(aws: &Aws, api: &ApiId, record: &Record) -> Result<Needless> {
+async fn needless(common: &Common, aws: &Aws, api: &ApiId, record: &Record) -> Result<Needless> {
     if record.state == State::Live {
         return Ok(Needless::default());
     }
     let mut records = history::known(aws);
     let this = records.iter_mut().filter(|other| other.number == record.number);
     this.for_each(|other| *other = good(record));
-    Needless::find(aws, api.as_str(), &history::kept(&records, RELEASES_KEPT)).await
+    Needless::find(aws, api.as_str(), &history::kept(&records, common.app.releases_kept)).await
 }
 
 /// It stays. What no kept release needs is deleted.

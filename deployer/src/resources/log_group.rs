@@ -5,7 +5,6 @@ use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Owner, Resource, turn};
 use crate::env::Tags;
 use crate::retry::{Made, make_or_adopt};
-use crate::stack::ENDPOINTS;
 use anyhow::Result;
 use futures_util::future::try_join_all;
 use serde::Serialize;
@@ -128,8 +127,7 @@ async fn is_made_by_aws(
         return rest_api::is_ours_or_absent(cx).await;
     }
     let Some(function) = name.strip_prefix(&cx.env.log_group("")) else { return Ok(false) };
-    let declared = ENDPOINTS.iter().any(|endpoint| endpoint.function == function);
-    if !declared && !deleted(cx).contains(name) {
+    if !cx.functions.contains(function) && !deleted(cx).contains(name) {
         return Ok(false);
     }
     live_function::is_ours_or_absent(cx, function).await

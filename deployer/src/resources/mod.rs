@@ -115,12 +115,12 @@ pub fn kinds() -> Vec<Kind<Aws>> {
 
 /// Whether this is needed, though the stack doesn't declare it any more: a function, with its role,
 /// its logs and its alarms, which a release that is kept served; a key that was rotated, until its time is over.
-pub fn needed(cx: &Aws, kind: &str, Owned { name, id }: &Owned) -> bool {
+pub fn needed(cx: &Aws, releases_kept: usize, kind: &str, Owned { name, id }: &Owned) -> bool {
     if kind == ApiKey::KIND {
         return retiring(cx).contains_key(id);
     }
     let records = history::known(cx);
-    let kept = history::kept(&records, crate::stack::RELEASES_KEPT);
+    let kept = history::kept(&records, releases_kept);
     let mut functions = kept.iter().flat_map(|record| record.functions.keys());
     functions.any(|short| match kind {
         "function" => cx.env.function(short) == *name,

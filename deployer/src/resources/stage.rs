@@ -59,7 +59,7 @@ pub enum Entry {
 }
 
 /// A limit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Throttle {
     /// Requests a second.
     pub rate: f64,

@@ -6,7 +6,6 @@
 
 use super::{GATEWAY_SERVICE, Mode, Needs, On, needed, service};
 use crate::env::Env;
-use crate::stack::PERMISSIONS_BOUNDARY;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One request's worth: actions that are about the same things, under the same conditions.
@@ -109,11 +108,12 @@ pub fn questions<'a>(
     env: &Env,
     functions: impl IntoIterator<Item = &'a str>,
     mode: Mode,
+    boundary: Option<&str>,
 ) -> Vec<Question> {
     let functions: Vec<&str> = functions.into_iter().collect();
     // By service, for IAM's requests count for another region.
     let mut asked: BTreeMap<(On, &str), BTreeSet<&'static str>> = BTreeMap::new();
-    for (on, actions) in needed(mode) {
+    for (on, actions) in needed(mode, boundary) {
         for action in actions {
             asked.entry((on, service(action))).or_default().insert(action);
         }
@@ -125,7 +125,13 @@ pub fn questions<'a>(
             let things = things(on, env, &functions);
             let resources: BTreeSet<_> = things.iter().flat_map(|thing| &thing.arns).collect();
             let resources = resources.into_iter().cloned().collect();
-            Question { on, actions, resources, context: context(on, service, env), things }
+            Question {
+                on,
+                actions,
+                resources,
+                context: context(on, service, env, boundary),
+                things,
+            }
         })
         .collect()
 }
@@ -244,7 +250,12 @@ fn things(on: On, env: &Env, functions: &[&str]) -> Vec<Thing> {
 
 /// Every condition key that our policies ask for, also where a request doesn't carry it: IAM takes an
 /// answer for unclear when any is missing.
-fn context(on: On, service: &str, env: &Env) -> BTreeMap<String, Vec<String>> {
+fn context(
+    on: On,
+    service: &str,
+    env: &Env,
+    boundary: Option<&str>,
+) -> BTreeMap<String, Vec<String>> {
     let passed_to = if on == On::LogRolePassed { "apigateway" } else { "lambda" };
     let mut context = vec![
         ("iam:PassedToService".to_owned(), format!("{passed_to}.amazonaws.com")),
@@ -254,7 +265,7 @@ fn context(on: On, service: &str, env: &Env) -> BTreeMap<String, Vec<String>> {
         ("iam:PolicyARN".to_owned(), env.gateway_log_policy()),
         ("aws:SecureTransport".to_owned(), "true".to_owned()),
     ];
-    if let Some(policy) = PERMISSIONS_BOUNDARY {
+    if let Some(policy) = boundary {
         let arn = env.iam_arn(&format!("policy/{policy}"));
         context.push(("iam:PermissionsBoundary".to_owned(), arn));
     }
@@ -298,14 +309,14 @@ mod tests {
     }
 
     fn about(on: On) -> Question {
-        let all = questions(&env(), ["root", "health"], Mode::Deploy);
+        let all = questions(&env(), ["root", "health"], Mode::Deploy, None);
         all.into_iter().find(|question| question.on == on).unwrap()
     }
 
     #[test]
     fn everything_is_asked_that_a_run_may_need() {
         for mode in [Mode::Deploy, Mode::Destroy] {
-            let questions = questions(&env(), ["root"], mode);
+            let questions = questions(&env(), ["root"], mode, None);
             for row in TABLE.iter().filter(|row| row.modes.contains(&mode)) {
                 for (action, _) in row.needs.iter().filter(|(_, on)| *on != On::OwnRights) {
                     let asked = questions.iter().any(|question| question.actions.contains(action));
@@ -377,7 +388,7 @@ mod tests {
 
     #[test]
     fn iam_is_asked_with_its_own_region() {
-        for question in questions(&env(), ["root"], Mode::Deploy) {
+        for question in questions(&env(), ["root"], Mode::Deploy, None) {
             let services: BTreeSet<_> = question.actions.iter().map(|a| service(a)).collect();
             assert_eq!(services.len(), 1, "{question:?}");
             let region = if services.contains("iam") { "us-east-1" } else { "ap-southeast-2" };

@@ -3,7 +3,6 @@
 use super::{On, TABLE, within};
 use crate::engine::{Action, Plan, Step};
 use crate::resources::is_foreign;
-use crate::stack::PERMISSIONS_BOUNDARY;
 use std::collections::BTreeSet;
 
 /// Actions of IAM, with what they are about.
@@ -117,27 +116,34 @@ fn operations(kind: &str, action: Action) -> &'static [&'static str] {
 }
 
 /// What a run of this plan needs beyond what reading it took.
-pub fn needs(plan: &Plan) -> Needs {
+pub fn needs(plan: &Plan, boundary: Option<&str>) -> Needs {
     if plan.is_empty() {
         return Needs::new();
     }
-    let any = ANY.iter().flat_map(|operation| of("", operation));
-    plan.steps.iter().flat_map(of_step).chain(any).collect()
+    let any = ANY.iter().flat_map(|operation| of("", operation, boundary));
+    plan.steps.iter().flat_map(|step| of_step(step, boundary)).chain(any).collect()
 }
 
-fn of_step(step: &Step) -> impl Iterator<Item = (&'static str, On)> {
+fn of_step<'a>(
+    step: &'a Step,
+    boundary: Option<&'a str>,
+) -> impl Iterator<Item = (&'static str, On)> {
     let removes = step.changes.iter().any(|change| is_foreign(&change.path));
     let foreign = if removes { REMOVE_FOREIGN } else { &[] };
     let operations = operations(&step.kind, step.action).iter().chain(foreign);
-    operations.flat_map(|operation| of(&step.kind, operation))
+    operations.flat_map(move |operation| of(&step.kind, operation, boundary))
 }
 
 /// The role as which API Gateway writes logs is a role too, and another's business.
-fn of(kind: &str, operation: &str) -> impl Iterator<Item = (&'static str, On)> {
+fn of(
+    kind: &str,
+    operation: &str,
+    boundary: Option<&str>,
+) -> impl Iterator<Item = (&'static str, On)> {
     let of_logs = kind == "api gateway account";
     let row = TABLE.iter().find(|row| row.name == operation);
     row.into_iter().flat_map(|row| row.needs).filter_map(move |(action, on)| {
-        let on = within(PERMISSIONS_BOUNDARY, action, *on)?;
+        let on = within(boundary, action, *on)?;
         let ours = match on {
             On::LogRole | On::LogRolePolicy | On::LogRolePassed | On::ApiAccount => of_logs,
             _ => !of_logs,

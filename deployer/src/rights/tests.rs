@@ -47,7 +47,7 @@ fn policies_fit_the_managed_policy_limits_for_the_longest_names() {
     for env in longest_names() {
         for boundary in [None, Some(boundary.as_str())] {
             for mode in [Mode::Deploy, Mode::Destroy, Mode::Read, Mode::All, Mode::CiRole] {
-                let policies = policies_within(&env, mode, boundary);
+                let policies = policies(&env, mode, boundary);
                 assert!(policies.len() <= 3, "{mode:?}: {} policies", policies.len());
                 for (name, document) in policies {
                     let length = document.to_string().len();
@@ -61,7 +61,7 @@ fn policies_fit_the_managed_policy_limits_for_the_longest_names() {
 
 /// The statements of all policies as one.
 fn policy_within(env: &Env, mode: Mode, boundary: Option<&str>) -> Value {
-    let policies = policies_within(env, mode, boundary).into_values();
+    let policies = policies(env, mode, boundary).into_values();
     let statements =
         policies.flat_map(|document| document["Statement"].as_array().unwrap().clone());
     json!({ "Statement": statements.collect::<Vec<_>>() })
@@ -132,12 +132,12 @@ fn with_a_boundary_roles_are_made_and_given_rights_under_it_alone() {
 
 #[test]
 fn the_policy_for_making_cis_role() {
-    insta::assert_snapshot!(format!("{:#}", json!(policies(&env("dev"), Mode::CiRole))));
+    insta::assert_snapshot!(format!("{:#}", json!(policies(&env("dev"), Mode::CiRole, None))));
 }
 
 #[test]
 fn whoever_may_only_read_may_change_nothing() {
-    for (on, actions) in needed(Mode::Read) {
+    for (on, actions) in needed(Mode::Read, None) {
         for action in actions {
             let (_, verb) = action.split_once(':').unwrap();
             assert!(
@@ -152,7 +152,7 @@ fn whoever_may_only_read_may_change_nothing() {
 
 #[test]
 fn the_policy_of_a_deploy() {
-    insta::assert_snapshot!(format!("{:#}", json!(policies(&env("dev"), Mode::Deploy))));
+    insta::assert_snapshot!(format!("{:#}", json!(policies(&env("dev"), Mode::Deploy, None))));
 }
 
 #[test]

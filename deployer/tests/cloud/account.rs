@@ -139,7 +139,7 @@ impl Account {
         let (endpoint, access_key) = (self.cloud().endpoint.clone(), self.id.clone());
         let local = Some(Local { endpoint, access_key, secret_key: "test".to_owned() });
         let region = Some(REGION.to_owned());
-        Aws::connect(&Access { local, region, ..Access::default() }, APP, stage).await.unwrap()
+        Aws::connect(&Access { local, region, ..Access::default() }, &APP, stage).await.unwrap()
     }
 
     /// Everything in the account, whoever made it; without ids, to be compared with others.

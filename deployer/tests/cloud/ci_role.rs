@@ -19,7 +19,7 @@ async fn root(account: &Account) -> Aws {
     let (endpoint, access_key) = (guarded().endpoint.clone(), account.id.clone());
     let local = Some(Local { endpoint, access_key, secret_key: "test".to_owned() });
     let region = Some(REGION.to_owned());
-    Aws::connect(&Access { local, region, ..Access::default() }, APP, "dev").await.unwrap()
+    Aws::connect(&Access { local, region, ..Access::default() }, &APP, "dev").await.unwrap()
 }
 
 fn run(account: &Account, line: &str) -> Ran {

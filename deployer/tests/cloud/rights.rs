@@ -102,7 +102,7 @@ async fn connect(access_key: &str, secret_key: &str) -> Aws {
     let endpoint = guarded().endpoint.clone();
     let local = Local { endpoint, access_key: access_key.into(), secret_key: secret_key.into() };
     let region = Some(REGION.to_owned());
-    Aws::connect(&Access { local: Some(local), region, ..Access::default() }, APP, "dev")
+    Aws::connect(&Access { local: Some(local), region, ..Access::default() }, &APP, "dev")
         .await
         .unwrap()
 }
@@ -387,7 +387,7 @@ async fn a_plan_needs_what_its_run_asks_for() {
     let user = User::new().await;
     let sent = |plan: &str, line: &str| {
         let plan = user.run_as_root(plan).json();
-        let needs = needs(&serde_json::from_value(plan).unwrap());
+        let needs = needs(&serde_json::from_value(plan).unwrap(), None);
         let ran = user.run_as_root(&format!("{line} -vv")).ends(0);
         let words = ran.err.split_whitespace();
         let rows = TABLE.iter().filter(|row| words.clone().any(|word| word == row.name));

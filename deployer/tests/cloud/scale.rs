@@ -5,10 +5,11 @@
 
 use crate::account::{Account, REGION};
 use crate::world::World;
+use deployer::app::App;
 use deployer::aws::Access;
 use deployer::contract::{Endpoint, get};
 use deployer::quota;
-use deployer::stack::KEY_LIMIT;
+use deployer::stack::APP;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::Command;
@@ -43,8 +44,8 @@ impl Run {
         let least = |ops: &[String]| quota::estimate(ops.iter().map(String::as_str)).least;
         // The front door comes last, and has quotas of its own: half of what the key may.
         let calls = ops.iter().filter(|op| op.ends_with(":GET")).count() as f64 / 3.0;
-        let beyond = (calls - f64::from(KEY_LIMIT.burst) / 2.0).max(0.0);
-        let door = Duration::from_secs_f64(beyond * 2.0 / KEY_LIMIT.rate);
+        let beyond = (calls - f64::from(APP.key_limit.burst) / 2.0).max(0.0);
+        let door = Duration::from_secs_f64(beyond * 2.0 / APP.key_limit.rate);
         let forced = least(&ops[..read]) + least(&ops[read..]) + door;
         Self { requests: requests.len(), took: world.age() - before, forced }
     }
@@ -80,13 +81,12 @@ fn alone(size: usize, account: &Account) -> usize {
 
 /// What the process of [`alone`] does.
 fn deploy_alone(size: usize) {
-    let endpoints = Some(endpoints(size));
+    let app = App { endpoints: endpoints(size), ..APP };
     let packages = std::env::args_os().next_back().unwrap();
     let line = ["deployer", "deploy", "--yes", "--quiet", "--packages"].map(Into::into);
     let args = line.into_iter().chain([packages]);
     let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
-    let access = Access { endpoints, ..Access::default() };
-    let exit = runtime.block_on(deployer::cli::main(args, access));
+    let exit = runtime.block_on(deployer::cli::main(args, Access::default(), &app));
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     assert_eq!(exit as i32, 0);

@@ -153,7 +153,7 @@ async fn plan_of_garbled(
     let (aws, left) = (wire::client(world.clone()), AtomicUsize::new(nth));
     let garbled = SharedHttpConnector::new(Garbled { aws, left, edit, status });
     let (aws, kinds) = (connect_by(garbled).await?, kinds());
-    let graph = stack(&aws.env, &world::release(), world::endpoints()).graph;
+    let graph = stack(&aws.env, &world::release(), &app()).graph;
     let survey = graph.survey(&aws, &kinds, &Stop::default(), Arc::new(Silent)).await?;
     text(&survey.plan(BTreeMap::new()));
     Ok(())

@@ -13,13 +13,15 @@ mod wire;
 mod world;
 
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use deployer::app::App;
 use deployer::aws::{Access, Aws, Local};
 use deployer::cli::show_plan;
+use deployer::constructs::stack;
 use deployer::engine::{Action, Plan, Silent, Step, Stop};
 use deployer::env::Env;
 use deployer::release::Release;
 use deployer::resources::kinds;
-use deployer::stack::{APP, stack};
+use deployer::stack::APP;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +29,11 @@ use std::sync::Arc;
 /// Connected to a world in memory, whatever this machine's environment says.
 async fn connect(world: &Value) -> Aws {
     connect_by(wire::client(world.clone())).await.unwrap()
+}
+
+/// The stack of this world.
+fn app() -> App {
+    App { endpoints: world::endpoints(), ..APP }
 }
 
 /// The same, by another way to it.
@@ -38,13 +45,13 @@ async fn connect_by(http: SharedHttpConnector) -> anyhow::Result<Aws> {
     };
     let region = Some(world::REGION.to_owned());
     let access = Access { region, local: Some(local), http: Some(http), ..Access::default() };
-    Aws::connect(&access, APP, "dev").await
+    Aws::connect(&access, &app(), "dev").await
 }
 
 /// What must be done for `release` to be what is there.
 async fn try_plan(world: &Value, release: &Release) -> anyhow::Result<Plan> {
     let (aws, kinds) = (connect(world).await, kinds());
-    let graph = stack(&aws.env, release, world::endpoints()).graph;
+    let graph = stack(&aws.env, release, &app()).graph;
     let survey = graph.survey(&aws, &kinds, &Stop::default(), Arc::new(Silent)).await?;
     let Env { app, stage, account, region, .. } = aws.env.clone();
     let target = [("app", app), ("stage", stage), ("account", account), ("region", region)];

@@ -67,9 +67,9 @@ async fn a_key_that_was_rotated_is_left_until_its_time_is_over() {
 /// As the verbs plan: without what is still needed.
 async fn kept_plan(world: &Value) -> Plan {
     let (aws, kinds) = (connect(world).await, kinds());
-    let graph = stack(&aws.env, &release(), world::endpoints()).graph;
+    let graph = stack(&aws.env, &release(), &app()).graph;
     let mut survey = graph.survey(&aws, &kinds, &Stop::default(), Arc::new(Silent)).await.unwrap();
-    survey.spare(|kind, owned| deployer::resources::needed(&aws, kind, owned));
+    survey.spare(|kind, owned| deployer::resources::needed(&aws, 5, kind, owned));
     survey.plan(BTreeMap::new())
 }
 

@@ -271,7 +271,7 @@ fn dashboard() -> Value {
         account: ACCOUNT.to_owned(),
         partition: "aws".to_owned(),
     };
-    json!({ "body": deployer::stack::dashboard::of(&env, functions()).body, "tags": tags() })
+    json!({ "body": deployer::constructs::dashboard::of(&env, functions()).body, "tags": tags() })
 }
 
 pub fn key(value: &str) -> Value {

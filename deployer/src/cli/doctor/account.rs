@@ -11,7 +11,6 @@ use crate::resources::room::{
 };
 use crate::resources::{Asked, ask_rights};
 use crate::rights::{Missing, Mode, questions};
-use crate::stack::APP;
 use anyhow::{Error, Result, anyhow};
 use futures_util::future::{FutureExt, join_all};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,7 +22,8 @@ const SOON: Duration = Duration::from_secs(15 * 60);
 const FEW_CALLS: i64 = 50;
 
 pub async fn look(common: &Common, access: &Access) -> Vec<Line> {
-    let connecting = tokio::time::timeout(PATIENCE, Aws::connect(access, APP, &common.stage));
+    let connecting =
+        tokio::time::timeout(PATIENCE, Aws::connect(access, &common.app, &common.stage));
     let expiring = tokio::time::timeout(PATIENCE, aws::expiry(access));
     let (connected, expiry) = tokio::join!(connecting, expiring);
     let late = |_| Err(anyhow!("no answer in {} s", PATIENCE.as_secs()));
@@ -105,7 +105,8 @@ fn stage(aws: &Aws, common: &Common) -> Finding {
 /// Whether the credentials may do what a deploy does. That IAM doesn't answer is no failure: a deploy doesn't need it.
 async fn rights(aws: &Aws, common: &Common) -> Finding {
     let policy = common.command("policy");
-    let questions = questions(&aws.env, common.functions(), Mode::Deploy);
+    let questions =
+        questions(&aws.env, common.functions(), Mode::Deploy, common.app.permissions_boundary);
     let late = |_| Asked::Untold(format!("no answer in {} s", PATIENCE.as_secs()));
     let asked = tokio::time::timeout(PATIENCE, ask_rights(aws, &questions)).await;
     match asked.unwrap_or_else(late) {

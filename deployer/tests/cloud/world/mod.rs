@@ -19,10 +19,12 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
+use deployer::app::App;
 use deployer::aws::{Access, Local};
 use deployer::cli::{Said, overheard};
 use deployer::contract::Endpoint;
 use deployer::engine::Stop;
+use deployer::stack::APP;
 use fault::{At, Break, Fault, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -227,7 +229,8 @@ impl World {
             }));
             args.push("--packages".into());
             args.push(account.packages.path().into());
-            overheard(ear.clone(), deployer::cli::main(args, self.access(stop)))
+            let (access, app) = (self.access(stop), self.app());
+            overheard(ear.clone(), async move { deployer::cli::main(args, access, &app).await })
         });
         let kill = self.state(|state| state.kill.clone());
         let codes = tokio::select! {
@@ -246,6 +249,10 @@ impl World {
         codes.into_iter().zip(&ears).map(ran).collect()
     }
 
+    fn app(&self) -> App {
+        App { endpoints: self.state(|state| state.endpoints).unwrap_or(APP.endpoints), ..APP }
+    }
+
     fn access(&self, stop: &Stop) -> Access {
         let now = Now { world: self.clone(), run: Instant::now() };
         Access {
@@ -258,7 +265,6 @@ impl World {
             http: Some(SharedHttpConnector::new(Wire { world: self.clone(), run: Instant::now() })),
             clock: Some(SharedTimeSource::new(now)),
             stop: stop.clone(),
-            endpoints: self.state(|state| state.endpoints),
             quotas: Some(self.state(|state| state.latency.is_none() || state.quotas_kept)),
             ..Access::default()
         }

@@ -59,8 +59,8 @@ fn head(env: &Env) -> String {
 }
 
 fn alarms_of(env: &Env, functions: &BTreeSet<&str>) -> Value {
-    let of_functions = functions.iter().flat_map(|short| alarms::of_function(env, short));
-    let all = alarms::of_api(env).into_iter().chain(of_functions);
+    let of_functions = functions.iter().flat_map(|short| alarms::of_function(env, short, None));
+    let all = alarms::of_api(env, None).into_iter().chain(of_functions);
     let arns: Vec<String> = all.map(|alarm| env.alarm_arn(&alarm.name)).collect();
     json!({ "title": "alarms", "alarms": arns })
 }

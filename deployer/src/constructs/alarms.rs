@@ -1,6 +1,5 @@
 //! Which alarms there are, and from when on they go off. What to do then: `docs/OPERATIONS.md`.
 
-use super::ALARM_TOPIC;
 use crate::env::{ALIAS, Env};
 use crate::resources::{Alarm, Measure};
 
@@ -11,7 +10,7 @@ const OF_AT_LEAST: u32 = 20;
 /// The slowest request of a hundred, for three times five minutes.
 const SLOW_MILLISECONDS: f64 = 2_000.0;
 
-pub fn of_api(env: &Env) -> [Alarm; 2] {
+pub fn of_api(env: &Env, topic: Option<&str>) -> [Alarm; 2] {
     let api = env.name();
     let by = [("ApiName", api.as_str()), ("Stage", env.stage.as_str())];
     let ratio = format!("IF(requests >= {OF_AT_LEAST}, 100 * errors / requests, 0)");
@@ -23,14 +22,14 @@ pub fn of_api(env: &Env) -> [Alarm; 2] {
     let latency = [Measure::of("slowest", "p99", ("ApiGateway", "Latency"), &by)];
     [
         alarm(
-            env,
+            (env, topic),
             "5xx",
             (SERVER_ERRORS_PERCENT, 1),
             errors,
             "more than 5% of the answers are 5xx",
         ),
         alarm(
-            env,
+            (env, topic),
             "latency",
             (SLOW_MILLISECONDS, 3),
             latency,
@@ -39,7 +38,7 @@ pub fn of_api(env: &Env) -> [Alarm; 2] {
     ]
 }
 
-pub fn of_function(env: &Env, short: &str) -> [Alarm; 2] {
+pub fn of_function(env: &Env, short: &str, topic: Option<&str>) -> [Alarm; 2] {
     let function = env.function(short);
     // As the API calls it: by its alias.
     let alias = format!("{function}:{ALIAS}");
@@ -48,14 +47,14 @@ pub fn of_function(env: &Env, short: &str) -> [Alarm; 2] {
     let (errors, throttles) = (sum("errors", "Errors"), sum("throttles", "Throttles"));
     [
         alarm(
-            env,
+            (env, topic),
             &format!("{short}-errors"),
             (0.0, 1),
             errors,
             "the function crashed or timed out",
         ),
         alarm(
-            env,
+            (env, topic),
             &format!("{short}-throttles"),
             (0.0, 1),
             throttles,
@@ -66,7 +65,7 @@ pub fn of_function(env: &Env, short: &str) -> [Alarm; 2] {
 
 /// The end of an alarm's name is also its chapter in the runbook.
 fn alarm(
-    env: &Env,
+    (env, topic): (&Env, Option<&str>),
     name: &str,
     limit: (f64, i32),
     measures: impl IntoIterator<Item = Measure>,
@@ -74,6 +73,6 @@ fn alarm(
 ) -> Alarm {
     let chapter = name.rsplit('-').next().unwrap_or_default();
     let description = format!("{what}; see docs/OPERATIONS.md#{chapter}");
-    let topics = ALARM_TOPIC.map(|topic| env.topic_arn(topic)).into_iter().collect();
+    let topics = topic.map(|topic| env.topic_arn(topic)).into_iter().collect();
     Alarm::above(format!("{}-{name}", env.name()), limit, measures, description, topics)
 }
