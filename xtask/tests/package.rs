@@ -185,6 +185,14 @@ fn another_checkout_gives_the_same_bytes() {
 
 fn mirror(from: &Path, to: &Path) {
     if from.is_dir() {
+        for entry in fs::read_dir(to).into_iter().flatten() {
+            let stale = entry.unwrap();
+            if !from.join(stale.file_name()).exists() {
+                let path = stale.path();
+                if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+                    .unwrap();
+            }
+        }
         for entry in fs::read_dir(from).unwrap() {
             let entry = entry.unwrap();
             mirror(&entry.path(), &to.join(entry.file_name()));

@@ -3,7 +3,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "../../functions/tests/runtime_api/mod.rs"]
+#[path = "../../functions/handler/tests/runtime_api/mod.rs"]
 mod runtime_api;
 
 use std::fs::{self, File};

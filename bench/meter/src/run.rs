@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::api::Api;
 
 /// A proxy event as API Gateway sends it.
-const EVENT: &str = include_str!("../../../functions/tests/event.json");
+const EVENT: &str = include_str!("../../../functions/handler/tests/event.json");
 
 /// What to measure.
 #[derive(Deserialize)]

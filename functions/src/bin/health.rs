@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use functions::{Body, Error, Release, Request, Response, json, serve};
+use handler::{Body, Error, Release, Request, Response, json, serve};
 use lambda_http::http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
@@ -91,9 +91,10 @@ mod tests {
         let handler = move |_| async move {
             examine(|name| if name == "VERSION" { version } else { git_sha }.map(ToOwned::to_owned))
         };
-        let response = functions::answer(handler, include_bytes!("../../tests/event.json"), "id")
-            .await
-            .response;
+        let response =
+            handler::answer(handler, include_bytes!("../../handler/tests/event.json"), "id")
+                .await
+                .response;
         assert_eq!(response.multi_value_headers["content-type"], "application/health+json");
         assert_eq!(response.multi_value_headers["cache-control"], "no-store");
         (response.status_code, serde_json::from_slice(&response.body.unwrap()).unwrap())

@@ -1,6 +1,6 @@
 //! `GET /metadata`: says which release is running.
 
-use functions::{Body, Error, Release, Request, Response, json, serve};
+use handler::{Body, Error, Release, Request, Response, json, serve};
 use serde::Serialize;
 
 const DESCRIPTION: &str = "pre-interview technical test";
@@ -55,7 +55,7 @@ mod tests {
     async fn an_unknown_release_is_an_error_for_the_log_only() {
         let handler = |_| async { describe(|_| None) };
         let answer =
-            functions::answer(handler, include_bytes!("../../tests/event.json"), "id").await;
+            handler::answer(handler, include_bytes!("../../handler/tests/event.json"), "id").await;
         assert_eq!(answer.response.status_code, 500);
         assert_eq!(
             answer.response.body,

@@ -1,6 +1,6 @@
 //! `GET /`: greets the world.
 
-use functions::{Body, Error, Request, Response, json, serve};
+use handler::{Body, Error, Request, Response, json, serve};
 use serde_json::json;
 
 async fn root(_: Request) -> Result<Response<Body>, Error> {
@@ -18,7 +18,8 @@ mod tests {
 
     #[tokio::test]
     async fn greets_the_world() {
-        let answer = functions::answer(root, include_bytes!("../../tests/event.json"), "id").await;
+        let answer =
+            handler::answer(root, include_bytes!("../../handler/tests/event.json"), "id").await;
         assert_eq!(answer.response.status_code, 200);
         assert_eq!(answer.response.multi_value_headers["content-type"], "application/json");
         assert_eq!(answer.response.body, Some(Body::from(r#"{"message":"Hello, World!"}"#)));

@@ -1,6 +1,6 @@
-//! What every endpoint shares, so that an endpoint is a handler and a line.
+//! What every endpoint shares: the loop with Lambda, the response, the log. It knows no application.
 //!
-//! Each file in `src/bin` is one Lambda function: an async handler from [`Request`] to [`Response`], a `main` that gives
+//! Each file in `functions/src/bin` is one Lambda function: an async handler from [`Request`] to [`Response`], a `main` that gives
 //! it to [`serve`], and its tests. To add an endpoint, add a file there and its line to the deployer's `stack.rs`.
 //!
 //! [`serve`] is a loop around [`answer`], which takes the event as text and returns what API Gateway is to be told,

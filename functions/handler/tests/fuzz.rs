@@ -1,7 +1,7 @@
 //! Whatever comes as an event, there is an answer that API Gateway takes, and one line of log.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use functions::{Body, Error, Request, Response};
+use handler::{Body, Error, Request, Response};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const EVENT: &str = include_str!("event.json");
 
 async fn hello(_: Request) -> Result<Response<Body>, Error> {
-    functions::json(200, &json!("hello"))
+    handler::json(200, &json!("hello"))
 }
 
 fn anything() -> impl Strategy<Value = Value> {
@@ -45,7 +45,7 @@ fn places() -> Vec<String> {
 
 fn is_answered(event: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let answer = runtime.block_on(functions::answer(hello, event, "id"));
+    let answer = runtime.block_on(handler::answer(hello, event, "id"));
     let response = serde_json::to_value(&answer.response).unwrap();
     let status = response["statusCode"].as_i64().unwrap();
     assert!([200, 413, 431, 500].contains(&status), "{response}");
