@@ -14,7 +14,7 @@ use crate::lease::Held;
 use crate::rebuild::CannotTell;
 use crate::record::NoRecording;
 use crate::release::Unpackaged;
-use crate::resources::{Blocked, CannotStart, Disproved, TooMuchReserved, Withdrawn};
+use crate::resources::{Blocked, Disproved, TooMuchReserved, Unrestorable, Withdrawn};
 use crate::retry::Unfinished;
 use anyhow::Error;
 use std::fmt;
@@ -282,14 +282,8 @@ pub fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (Str
                     of concurrent executions raised (Service Quotas, AWS Lambda)";
         return owned("", next);
     }
-    if has(|cause| cause.is::<CannotStart>()) {
-        let next = format!(
-            "check out the release's commit and run {}, which publishes it anew; or add --to with \
-             another release of {}",
-            common.command("deploy"),
-            common.command("releases")
-        );
-        return (String::new(), next);
+    if let Some(unrestorable) = error.chain().find_map(|cause| cause.downcast_ref()) {
+        return (String::new(), restore(unrestorable, common));
     }
     if has(|cause| cause.is::<Foreign>()) {
         let next = "choose another --stage; or, if it may be managed here, give it these tags";
@@ -300,6 +294,20 @@ pub fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (Str
         return owned("they were never made, or not all of them", "cargo xtask package");
     }
     failure.map_or_else(Default::default, |failure| advice::advise(failure, common))
+}
+
+fn restore(Unrestorable { lost, others, .. }: &Unrestorable, common: &Common) -> String {
+    let deploy = common.command("deploy");
+    if lost.is_created_by_a_deploy() {
+        return format!(
+            "{deploy}, which creates it again; after that, {}",
+            common.command(common.verb)
+        );
+    }
+    let anew = format!("check out the release's commit and run {deploy}, which publishes it anew");
+    let rollback = |number: &u64| common.command(&format!("rollback --to {number}"));
+    let others: Vec<_> = others.iter().rev().map(rollback).collect();
+    if others.is_empty() { anew } else { format!("{}; or {anew}", others.join(" or ")) }
 }
 
 #[cfg(test)]

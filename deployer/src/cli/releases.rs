@@ -4,7 +4,7 @@ use super::run::connect;
 use super::screen::{BAD, BOLD, CHANGED, DIM, GOOD, paint, result};
 use super::{Common, Exit};
 use crate::resources::history::{self, Record, State};
-use crate::resources::{CannotStart, cannot_start};
+use crate::resources::{Otherwise, Restorable, api_id};
 use anstyle::Style;
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -19,16 +19,20 @@ Examples:
 
 pub async fn run(common: &Common) -> Result<Exit> {
     let aws = connect(common).await?;
-    let records = history::read(&aws).await?;
+    let (records, api) = tokio::try_join!(history::read(&aws), api_id(&aws))?;
     let current = history::current(&records).map(|record| record.number);
     let good: Vec<&Record> = records.iter().filter(|record| record.state.is_good()).collect();
-    let unusable = cannot_start(&aws, &good).await?;
+    let Restorable { lost, serving } = Restorable::read(&aws, api.as_ref(), &good).await?;
+    let has_stage = serving.is_some();
+    let otherwise = serving.and_then(|serving| serving.otherwise(&records));
+    let serves = otherwise.as_ref().map_or(current, |otherwise| otherwise.serves);
     if common.json {
         let json = |record: &Record| {
             serde_json::json!({
                 "number": record.number,
                 "state": record.state,
                 "live": Some(record.number) == current,
+                "serves": Some(record.number) == serves,
                 "time": record.time,
                 "who": record.who,
                 "version": record.version,
@@ -36,7 +40,7 @@ pub async fn run(common: &Common) -> Result<Exit> {
                 "changed": record.changed,
                 "rollback_to": record.again,
                 "why": record.why,
-                "unusable": unusable.get(&record.number).map(CannotStart::reason),
+                "unusable": lost.get(&record.number).map(ToString::to_string),
                 "functions": record.functions.iter().map(|(name, served)| (name, &served.version))
                     .collect::<BTreeMap<_, _>>(),
             })
@@ -46,10 +50,16 @@ pub async fn run(common: &Common) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     if records.is_empty() {
-        result(format!("stage {} has no releases on record", common.stage));
+        let lost = if has_stage { format!(": {}", history::LOST) } else { String::new() };
+        result(format!("stage {} has no releases on record{lost}", common.stage));
     }
     for record in records.iter().rev() {
-        let (style, what) = standing(record.state, Some(record.number) == current);
+        let is_live = Some(record.number) == current;
+        let lost = lost.get(&record.number);
+        let (style, what) = match lost {
+            Some(_) if !is_live => (BAD, "can't be restored"),
+            _ => standing(record.state, is_live),
+        };
         let Record { number, time, who, version, git_sha, .. } = record;
         result(format!(
             "{} {}  {}  {version} {git_sha}  {}",
@@ -66,8 +76,11 @@ pub async fn run(common: &Common) -> Result<Exit> {
         if let Some(why) = &record.why {
             result(format!("       {}", paint(BAD, shown(why))));
         }
-        if let Some(reason) = unusable.get(&record.number) {
-            result(format!("       {}", paint(BAD, reason.reason())));
+        if let Some(lost) = lost {
+            result(format!("       {}", paint(BAD, lost)));
+        }
+        if let Some(otherwise) = otherwise.as_ref().filter(|_| is_live) {
+            result(format!("       {}", paint(BAD, moved(common, otherwise))));
         }
     }
     Ok(Exit::Done)
@@ -83,6 +96,21 @@ pub fn standing(state: State, current: bool) -> (Style, &'static str) {
         (State::Returning, _) => (CHANGED, "being withdrawn: deploy again to end it"),
         (State::Failed, _) => (BAD, "withdrawn"),
     }
+}
+
+/// That what serves isn't the live release, and how to mend it.
+pub fn moved(common: &Common, Otherwise { live, differences, serves }: &Otherwise) -> String {
+    let (deploy, rollback) = (common.command("deploy"), common.command("rollback"));
+    let what = match serves {
+        Some(serves) => format!("release {serves} serves instead, moved by hand"),
+        None => "something that is on no record serves instead".to_owned(),
+    };
+    let keep = serves.map(|serves| format!("; {rollback} --to {serves} puts it on record"));
+    format!(
+        "{what}: {}; {deploy}, or {rollback} --to {live}, moves it back{}",
+        differences.join(", "),
+        keep.unwrap_or_default()
+    )
 }
 
 /// Anybody who may write the bucket may have written it.

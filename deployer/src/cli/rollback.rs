@@ -6,7 +6,7 @@ use super::rights::Check;
 use super::run::{
     carry_out, connect, look_and_read, mind_interrupts, take_lease, target, tell, with_lease,
 };
-use super::screen::{GOOD, agrees, paint, say, time};
+use super::screen::{CHANGED, GOOD, agrees, paint, say, time};
 use super::watch::{self, Watch};
 use super::widen::Leave;
 use super::{Common, Exit, Patience, deploy, releases, show_plan};
@@ -16,7 +16,7 @@ use crate::contract::reserved_now;
 use crate::engine::{Plan, Silent, Stop, Survey};
 use crate::lease;
 use crate::resources::history::{self, Record, State};
-use crate::resources::{ApiId, Entry, Proof, api_id, cannot_start, is_ours_or_absent};
+use crate::resources::{ApiId, Entry, Proof, Restorable, Unrestorable, api_id, is_ours_or_absent};
 use crate::rights::Mode;
 use anyhow::{Context, Result, bail};
 use futures_util::future::try_join_all;
@@ -53,6 +53,8 @@ pub struct Args {
 struct Found {
     api: ApiId,
     to: Record,
+    /// The release that it would have been, had nothing of that been deleted.
+    passed_over: Option<Unrestorable>,
     survey: Survey<'static, Aws>,
     plan: Plan,
 }
@@ -73,6 +75,8 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let Record { number, version, git_sha, .. } = to;
     if !common.quiet {
         say(show_plan::show(plan, common.verbose > 0));
+        let passed_over = found.passed_over.as_ref();
+        passed_over.map(|text| paint(CHANGED, text)).into_iter().for_each(say);
         let when = releases::utc(to.time);
         say(format!("back to release {number}: {version} {git_sha}, of {when}; {summary}"));
     }
@@ -118,7 +122,7 @@ async fn go(
             again
         }
     };
-    let Found { api, to, survey, plan } = &found;
+    let Found { api, to, survey, plan, .. } = &found;
     let report = carry_out(common, aws, survey, plan).await;
     if !report.complete() {
         let exit = tell(&report, common, "rollback");
@@ -138,16 +142,18 @@ async fn go(
 /// Reads what serves, and plans to have the earlier release serve.
 async fn find(common: &Common, aws: &Aws, number: Option<u64>) -> Result<Found> {
     let (records, api) = tokio::try_join!(history::read(aws), api_id(aws))?;
+    if api.is_none() && records.is_empty() {
+        bail!(explain::NotDeployed(common.stage.clone()));
+    }
+    let good: Vec<&Record> = records.iter().filter(|record| record.state.is_good()).collect();
+    let restorable = Restorable::read(aws, api.as_ref(), &good).await?;
+    let (to, passed_over) = choose_restorable(&records, &restorable, number)?;
     let Some(api) = api else { bail!(explain::NotDeployed(common.stage.clone())) };
-    let to = choose(&records, number)?.clone();
     let check = async |function: &String| match is_ours_or_absent(aws, function).await? {
         true => Ok(()),
         false => bail!("function {} is not ours any more", aws.env.function(function)),
     };
     try_join_all(to.functions.keys().map(check)).await?;
-    if let Some(reason) = cannot_start(aws, &[&to]).await?.remove(&to.number) {
-        bail!(reason);
-    }
     let (release, again) = (to.release(), Some(to.origin()));
     let endpoints = reserved_now(to.endpoints.clone(), common.endpoints());
     let proof = Proof { endpoints, release: release.clone() };
@@ -156,12 +162,40 @@ async fn find(common: &Common, aws: &Aws, number: Option<u64>) -> Result<Found> 
     // Without kinds: what isn't declared in here is none of a rollback's business.
     let survey = graph.survey(aws, &[], &Stop::default(), Arc::new(Silent)).await?;
     let plan = survey.plan(target(&aws.env, &release));
-    Ok(Found { api, to, survey, plan })
+    Ok(Found { api, to, passed_over, survey, plan })
+}
+
+/// The release to go back to; and, without a number, the one that it is in place of.
+fn choose_restorable(
+    records: &[Record],
+    Restorable { lost, serving }: &Restorable,
+    number: Option<u64>,
+) -> Result<(Record, Option<Unrestorable>)> {
+    let current = history::current(records);
+    let newer = serving.as_ref().is_some_and(|serving| serving.is_newer_than(records));
+    let wanted = match current.filter(|current| newer && current.state.is_good()) {
+        Some(current) if number.is_none() => current,
+        _ => choose(records, number)?,
+    };
+    let Some(reason) = lost.get(&wanted.number) else { return Ok((wanted.clone(), None)) };
+    let mut restorable = records.to_vec();
+    restorable.retain(|record| {
+        !lost.contains_key(&record.number) || current.is_some_and(|c| c.number == record.number)
+    });
+    let is_other = |record: &&Record| {
+        record.state.is_good() && current.is_none_or(|live| live.origin() != record.origin())
+    };
+    let others = restorable.iter().filter(is_other).map(|record| record.number).collect();
+    let unrestorable = Unrestorable { release: wanted.number, lost: reason.clone(), others };
+    match choose(&restorable, None) {
+        Ok(to) if number.is_none() => Ok((to.clone(), Some(unrestorable))),
+        _ => bail!(unrestorable),
+    }
 }
 
 fn choose(records: &[Record], number: Option<u64>) -> Result<&Record> {
     let Some(current) = history::current(records) else {
-        bail!("no release is on record, so there is none to go back to");
+        bail!("no release is on record, so there is none to go back to: {}", history::LOST);
     };
     let Some(number) = number else {
         // What was broken off is finished by running it again.

@@ -12,7 +12,7 @@ use crate::constructs::earlier;
 use crate::contract::reserved_now;
 use crate::engine::{Report, Silent, Stop, Stopped};
 use crate::resources::history::{self, Record, State};
-use crate::resources::{ApiId, Entry, Needless, cannot_start, deployments};
+use crate::resources::{ApiId, Entry, Needless, deployments, lost_versions};
 use crate::smoke::Verdict;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -207,17 +207,18 @@ pub async fn go_back(common: &Common, aws: &Aws, api: &ApiId, why: &str) -> Resu
         return Ok(());
     };
     // A failed check must not keep the bad release serving.
-    let unstartable = match cannot_start(aws, &[before]).await {
+    let lost = match lost_versions(aws, &[before]).await {
         Err(error) if !aws.stop().asked() => {
-            let what = format!("checking whether release {} can start", before.number);
+            let what = format!("checking whether release {} can serve again", before.number);
             say(format!("{} {:#}", paint(CHANGED, "warning:"), error.context(what)));
             BTreeMap::new()
         }
         result => result?,
     };
-    if let Some(reason) = unstartable.get(&before.number) {
+    if let Some(lost) = lost.get(&before.number) {
         history::put(aws, &Record { why, ..bad.clone() }).await?;
-        say(format!("release {} serves on: {reason}", bad.number));
+        let (on, before) = (bad.number, before.number);
+        say(format!("release {on} serves on: release {before} can't serve again: {lost}"));
         return Ok(());
     }
     let began = Instant::now();

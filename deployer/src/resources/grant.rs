@@ -12,16 +12,11 @@
 //! being configuration, makes Lambda publish a new version, which it doesn't while code and configuration equal
 //! the last version's (PublishVersion).
 
-use super::history::{Record, Served};
-use super::{Aws, RoleArn, role, versions};
+use super::RoleArn;
 use crate::engine::Step;
-use anyhow::Result;
 use aws_sdk_lambda::types::FunctionConfiguration;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use futures_util::future::try_join_all;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 /// Behind the ARN of a live function's role that doesn't exist.
 const DELETED: &str = " (deleted)";
@@ -90,65 +85,6 @@ pub fn renewal(step: &Step) -> Option<String> {
     let role = arn.rsplit('/').next().unwrap_or_default();
     Some(format!("role {role} {what}, and {} is published anew", step.title()))
 }
-
-/// For each of these releases that can't serve again because its versions can't be started, the reason, by the
-/// release's number.
-///
-/// # Errors
-/// When Lambda or IAM can't be asked.
-pub async fn cannot_start(cx: &Aws, records: &[&Record]) -> Result<BTreeMap<u64, CannotStart>> {
-    let functions: BTreeSet<&String> = records.iter().flat_map(|r| r.functions.keys()).collect();
-    let void = functions.into_iter().map(async |short| {
-        let name = cx.env.role(short);
-        let function = cx.env.function(short);
-        let (versions, role) =
-            tokio::try_join!(versions::versions(cx, &function), role::identity(cx, &name))?;
-        let arn = cx.env.role_arn(&name);
-        let void = |version: &&FunctionConfiguration| {
-            version.role() == Some(arn.as_str()) && is_void(version, role.as_ref())
-        };
-        let numbers = versions.iter().filter(void).filter_map(versions::number);
-        Ok::<_, anyhow::Error>((short, numbers.collect::<BTreeSet<u64>>()))
-    });
-    let void: BTreeMap<_, _> = try_join_all(void).await?.into_iter().collect();
-    let reason = |record: &&Record| {
-        let is_void = |(short, served): &(&String, &Served)| {
-            let number = served.version.parse().ok();
-            number.is_some_and(|number| void.get(short).is_some_and(|void| void.contains(&number)))
-        };
-        let (function, served) = record.functions.iter().find(is_void)?;
-        let (function, version) = (function.clone(), served.version.clone());
-        Some((record.number, CannotStart { release: record.number, function, version }))
-    };
-    Ok(records.iter().filter_map(reason).collect())
-}
-
-/// A release that can't serve again.
-#[derive(Clone, Debug)]
-pub struct CannotStart {
-    release: u64,
-    function: String,
-    version: String,
-}
-
-impl CannotStart {
-    /// Without the release.
-    pub fn reason(&self) -> String {
-        let Self { function, version, .. } = self;
-        format!(
-            "version {version} of {function} can't start: its role was deleted, and with it the \
-             grant to decrypt its environment variables"
-        )
-    }
-}
-
-impl fmt::Display for CannotStart {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "release {} can't serve again: {}", self.release, self.reason())
-    }
-}
-
-impl std::error::Error for CannotStart {}
 
 #[cfg(test)]
 mod tests {

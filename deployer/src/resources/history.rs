@@ -19,6 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 use store::PREFIX;
 
+/// What is said where a stage serves and no record of it exists.
+pub const LOST: &str =
+    "the history of releases was lost (something deleted the records from the staging bucket)";
+
 /// Keys have eight digits.
 const NUMBERS: u64 = 100_000_000;
 

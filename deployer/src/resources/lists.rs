@@ -1,12 +1,12 @@
 //! What several resources want to know, lists above all: while a stage is surveyed, each is read once. At any
 //! other time they are read anew, for what was just made must be found.
 
-use super::InFlight;
 use super::api_key::Key;
 use super::deployments::Deployment;
 use super::foreign_access::{ForeignAccess, Mapping};
 use super::rest_api::Api;
 use super::usage_plan::{Bound, Plan};
+use super::{InFlight, Serving};
 use crate::env::Tags;
 use anyhow::Result;
 use aws_sdk_cloudwatch::types::MetricAlarm;
@@ -37,6 +37,8 @@ pub struct Lists {
 pub(super) struct Seen {
     /// Of the stage's API, if that was looked for.
     pub deployments: Option<Vec<Deployment>>,
+    /// None without a stage.
+    pub serving: Option<Serving>,
     /// The stages of each usage plan, by its id.
     pub bound: BTreeMap<String, Bound>,
     /// Stages that don't exist and that a usage plan lists all the same, each after the plan's id.

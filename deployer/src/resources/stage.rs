@@ -7,7 +7,9 @@ mod snapshot;
 use super::deployments::{deployments, described};
 use super::history::{self, Record, Served};
 use super::rest_api::busy_or_gone;
-use super::{ApiId, Aws, Canary, Observation, Proof, Version, api_id, outputs, owner, versions};
+use super::{
+    ApiId, Aws, Canary, Observation, Proof, Serving, Version, api_id, outputs, owner, versions,
+};
 use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Resource, Stopped, Value, turn};
 use crate::env::{ALIAS, ALIAS_VARIABLE, Tags};
@@ -170,14 +172,13 @@ impl Stage {
         flipped.into_iter().collect::<Result<()>>().and(moved)
     }
 
-    /// The versions that serve now.
-    async fn serving(&self, cx: &Aws) -> Result<BTreeMap<String, Value<Version>>> {
+    /// The version that each function serves now; none without its alias.
+    async fn serving(&self, cx: &Aws) -> Result<BTreeMap<String, Option<String>>> {
         let serving = self.functions.keys().map(|function| async move {
             let version = versions::served(cx, &cx.env.function(function)).await?;
-            Ok(version.map(|version| (function.clone(), Version(version).into())))
+            Ok((function.clone(), version))
         });
-        let serving: Result<Vec<_>> = join_all(serving).await.into_iter().collect();
-        Ok(serving?.into_iter().flatten().collect())
+        join_all(serving).await.into_iter().collect()
     }
 
     async fn make(&self, cx: &Aws, api: &str) -> Result<StageName> {
@@ -302,6 +303,12 @@ impl Resource<Aws> for Stage {
         let description = deployments.iter().find(|d| d.id == served).map(|d| &d.description);
         let hash = description.and_then(|description| described(description));
         let deployment = self.held(cx, api.as_str(), (served, hash)).await?;
+        let functions = functions?;
+        let serving = Serving { deployment: deployment.clone(), functions: functions.clone() };
+        cx.lists.seen().serving = Some(serving);
+        let version = |(short, version): (String, Option<String>)| {
+            version.map(|version| (short, Version(version).into()))
+        };
         let tags: Tags =
             stage.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         let release = history::current(&records)
@@ -312,7 +319,7 @@ impl Resource<Aws> for Stage {
             id: format!("{}/{}", api.as_str(), self.name),
             props: Self {
                 deployment,
-                functions: functions?,
+                functions: functions.into_iter().filter_map(version).collect(),
                 release: release.unwrap_or_default(),
                 ..self.with_settings_of(&stage, &cx.env)
             },

@@ -1,6 +1,6 @@
 //! Where records lie, and when they are written.
 
-use super::{Record, State, current, known, served_before};
+use super::{LOST, Record, State, current, known, served_before};
 use crate::aws::{Aws, Missing};
 use crate::lease::HANDOVER;
 use crate::object::{body, patiently};
@@ -143,6 +143,10 @@ pub async fn begin(cx: &Aws, draft: Record, moves: bool) -> Result<()> {
         }
         // What was known to be good, and was changed by hand, is a way back to itself.
         Some(like) => Record { number, again: Some(like.origin()), ..draft },
+        // A stage existed before this run changed anything.
+        None if records.is_empty() && cx.lists.seen().serving.is_some() => {
+            Record { number, changed: vec![LOST.to_owned()], ..draft }
+        }
         None => {
             let served = current.and_then(|current| match current.state.is_good() {
                 true => Some(current),
