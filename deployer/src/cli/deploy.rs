@@ -7,7 +7,7 @@ use super::run::{
     Surveyed, carry_out, connect, load_release, look_and_read, mind_interrupts, survey, take_lease,
     tell, with_lease,
 };
-use super::screen::{BOLD, CHANGED, DIM, GOOD, agrees, count, paint, result, say, time};
+use super::screen::{BOLD, DIM, GOOD, agrees, count, paint, result, say, time};
 use super::values::duration;
 use super::watch::{self, Watch};
 use super::widen::Leave;
@@ -145,7 +145,7 @@ impl Deploy<'_> {
         }
         if !common.quiet {
             say(show_plan::show(plan, common.verbose > 0));
-            plan::older(plan).map(|text| paint(CHANGED, text)).into_iter().for_each(say);
+            plan::warnings(self.aws, plan).into_iter().for_each(say);
             show_plan::time(self.aws, plan).into_iter().for_each(say);
             foreign::lines(self.aws).into_iter().for_each(say);
         }

@@ -41,6 +41,26 @@ impl fmt::Display for NotDeployed {
 
 impl std::error::Error for NotDeployed {}
 
+/// The stage was deployed, or is being deployed, and has no API or isn't finished.
+#[derive(Debug)]
+pub struct Incomplete {
+    pub stage: String,
+    /// Whether the API was deleted, so that another is created.
+    pub api_deleted: bool,
+}
+
+impl fmt::Display for Incomplete {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self { stage, api_deleted } = self;
+        match api_deleted {
+            true => write!(f, "the API of stage {stage} was deleted, so its callers get errors"),
+            false => write!(f, "stage {stage} is not deployed: its first deploy isn't finished"),
+        }
+    }
+}
+
+impl std::error::Error for Incomplete {}
+
 /// Another run has the stage now, because this one was asleep or cut off for too long.
 #[derive(Debug)]
 pub struct LostLease(pub String);
@@ -209,6 +229,11 @@ pub fn advise(error: &Error, failure: Option<&Failure>, common: &Common) -> (Str
     }
     if error.is::<NotDeployed>() {
         return owned("", &common.command("deploy"));
+    }
+    if let Some(Incomplete { api_deleted, .. }) = error.downcast_ref() {
+        let deploy = common.command("deploy");
+        let url = if *api_deleted { ", which creates another; its URL is new" } else { "" };
+        return owned("", &format!("{deploy}{url}"));
     }
     if let Some(CannotTell { next, .. }) = error.chain().find_map(|cause| cause.downcast_ref()) {
         return owned("", next);

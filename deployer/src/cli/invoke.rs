@@ -2,11 +2,11 @@
 
 use super::run::{connect, deployed};
 use super::screen::{BAD, DIM, GOOD, can_ask, paint, result, say, time};
-use super::{Common, Exit, explain};
+use super::{Common, Exit};
 use crate::aws::Aws;
 use crate::http::get;
 use crate::resources::SecretParameter;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
@@ -83,9 +83,7 @@ pub async fn open(common: &Common, args: &OpenArgs) -> Result<Exit> {
 }
 
 async fn url(common: &Common, aws: &Aws, path: &str) -> Result<String> {
-    let Some(deployed) = deployed(common, aws).await? else {
-        bail!(explain::NotDeployed(common.stage.clone()));
-    };
+    let deployed = deployed(common, aws).await?;
     Ok(format!("{}{path}", aws.url(&deployed.api)))
 }
 

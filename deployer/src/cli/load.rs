@@ -4,10 +4,10 @@ use super::run::{Deployed, connect, deployed};
 use super::screen::{BAD, DIM, GOOD, count, paint, result, say};
 use super::smoke_test::QUOTA_EXCEEDED;
 use super::values::number;
-use super::{Common, Exit, explain};
+use super::{Common, Exit};
 use crate::load::{Load, Tally};
 use crate::resources::SecretParameter;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,9 +36,7 @@ pub struct Args {
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let aws = connect(common).await?;
-    let Some(Deployed { api, release, .. }) = deployed(common, &aws).await? else {
-        bail!(explain::NotDeployed(common.stage.clone()));
-    };
+    let Deployed { api, release, .. } = deployed(common, &aws).await?;
     let key = SecretParameter::value(&aws, &aws.env.parameter("api-key")).await?;
     let (url, endpoints) = (aws.url(&api), common.endpoints());
     let load = Load {

@@ -11,6 +11,7 @@ mod doctor;
 mod explain;
 mod foreign;
 pub mod graph;
+mod incomplete;
 mod invoke;
 mod key;
 mod load;

@@ -2,10 +2,10 @@
 
 use super::run::{connect, deployed};
 use super::screen::result;
-use super::{Common, Exit, explain};
+use super::{Common, Exit};
 use crate::aws::Aws;
 use crate::release::Release;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::Serialize;
 
 pub const EXAMPLES: &str = "\
@@ -56,9 +56,7 @@ impl Outputs {
 
 pub async fn run(common: &Common) -> Result<Exit> {
     let aws = connect(common).await?;
-    let Some(deployed) = deployed(common, &aws).await? else {
-        bail!(explain::NotDeployed(common.stage.clone()));
-    };
+    let deployed = deployed(common, &aws).await?;
     let outputs = Outputs::new(&aws, &deployed.api, &deployed.release);
     if common.json {
         outputs.print_json();

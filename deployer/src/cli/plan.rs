@@ -4,9 +4,10 @@ use super::explain::Preflight;
 use super::run::{Surveyed, connect, load_release, survey};
 use super::screen::{CHANGED, count, paint, result, say};
 use super::{Common, Exit, foreign, key, show_plan};
+use crate::aws::Aws;
 use crate::engine::{Action, Plan, Step};
 use crate::quota::{self, Estimate};
-use crate::resources::{check_reservations, gone_stages};
+use crate::resources::{check_reservations, gone_stages, history};
 use crate::widening::widenings;
 use anyhow::{Context, Result};
 use checkout::{Checkout, Place, parse};
@@ -41,6 +42,8 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         let mut json = serde_json::to_value(&plan)?;
         json["quota_wait_seconds"] = serde_json::json!([least, most].map(quota::seconds));
         json["foreign"] = foreign::json(&aws);
+        json["history_lost"] = serde_json::json!(history_lost(&aws, &plan));
+        json["new_url"] = serde_json::json!(new_url(&aws, &plan));
         json["commits_older"] = serde_json::json!(commits_older(&plan).map(|(commits, _)| commits));
         json["widens"] = serde_json::to_value(widenings(&plan))?;
         result(format!("{json:#}"));
@@ -48,7 +51,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
         let text = show_plan::show(&plan, common.verbose > 0);
         let gap = if text.is_empty() { "" } else { "\n" };
         result(format!("{text}{gap}{}", show_plan::summary(&plan)));
-        older(&plan).map(|text| paint(CHANGED, text)).into_iter().for_each(result);
+        warnings(&aws, &plan).into_iter().for_each(result);
         show_plan::time(&aws, &plan).into_iter().for_each(result);
         foreign::lines(&aws).into_iter().for_each(result);
         key::still_working(&aws).into_iter().for_each(result);
@@ -68,8 +71,38 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     }
 }
 
+/// What of a plan isn't seen in its steps.
+pub fn warnings(aws: &Aws, plan: &Plan) -> Vec<String> {
+    let lost = history_lost(aws, plan).then(|| {
+        format!("{}: this begins another, and earlier releases can't be restored", history::LOST)
+    });
+    let api = "the API was deleted: the new one has a new URL, which callers must be told";
+    let api = new_url(aws, plan).then(|| api.to_owned());
+    let warnings = [older(plan), lost, api].into_iter().flatten();
+    warnings.map(|text| paint(CHANGED, text)).collect()
+}
+
+/// Whether the stage serves, or has served, and no record tells of it.
+fn history_lost(aws: &Aws, plan: &Plan) -> bool {
+    let exists = |step: &Step| step.id.is_some() && (step.kind == "stage" || is_version(step));
+    history::known(aws).is_empty() && plan.steps.iter().any(exists)
+}
+
+/// Whether another API takes the place of one that has served.
+fn new_url(aws: &Aws, plan: &Plan) -> bool {
+    let has_served = !history::known(aws).is_empty()
+        || plan.steps.iter().any(|step| step.id.is_some() && is_version(step));
+    let creates = |step: &Step| step.kind == "rest api" && step.action == Action::Create;
+    has_served && plan.steps.iter().any(creates)
+}
+
+/// Whether it is the parameter that is written once a stage serves.
+fn is_version(step: &Step) -> bool {
+    step.kind == "parameter" && step.name.ends_with("/version")
+}
+
 /// Says that an older commit would take the place of a newer one.
-pub fn older(plan: &Plan) -> Option<String> {
+fn older(plan: &Plan) -> Option<String> {
     let (commits, live) = commits_older(plan)?;
     let commits = count(usize::try_from(commits).ok()?, "commit");
     Some(format!("this is {commits} older than what is live (git log HEAD..{live})"))

@@ -1,6 +1,6 @@
 //! What the verbs share: connecting, reading, and minding Ctrl-C.
 
-use super::explain::{LostLease, Preflight};
+use super::explain::{Incomplete, LostLease, NotDeployed, Preflight};
 use super::progress::{Progress, Spinner};
 use super::screen::{BAD, CHANGED, DIM, is_overheard, paint, say, time};
 use super::{Common, Exit, explain};
@@ -15,7 +15,7 @@ use crate::http::WrongClock;
 use crate::lease;
 use crate::release::Release;
 use crate::resources::history::{self, State};
-use crate::resources::{Disproved, Withdrawn, api_id, fact, kinds, needed, served_code};
+use crate::resources::{ApiId, Disproved, Withdrawn, api_id, fact, kinds, needed, served_code};
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -124,8 +124,43 @@ pub struct Deployed {
     pub since: i64,
 }
 
-/// What is deployed, as AWS tells it; `None` where nothing is, or not yet all.
-pub async fn deployed(common: &Common, aws: &Aws) -> Result<Option<Deployed>> {
+/// What of a stage's first deploy exists.
+pub struct Partly {
+    pub api: Option<ApiId>,
+    /// Without version and commit where these are unknown.
+    pub release: Release,
+    /// When version and commit became known: the first deploy came to its end.
+    pub since: Option<i64>,
+}
+
+impl Partly {
+    /// The stage, if its first deploy came to its end and its API exists.
+    pub fn deployed(&self) -> Option<Deployed> {
+        let (api, since) = self.api.clone().zip(self.since)?;
+        Some(Deployed { api: api.0, release: self.release.clone(), since })
+    }
+
+    /// Why it isn't.
+    pub fn why(&self, common: &Common) -> anyhow::Error {
+        let stage = common.stage.clone();
+        match (&self.api, self.since) {
+            (None, None) => NotDeployed(stage).into(),
+            (api, _) => Incomplete { stage, api_deleted: api.is_none() }.into(),
+        }
+    }
+}
+
+/// What is deployed, as AWS tells it.
+///
+/// # Errors
+/// When AWS can't be asked; [`NotDeployed`] or [`Incomplete`] where nothing is, or not all.
+pub async fn deployed(common: &Common, aws: &Aws) -> Result<Deployed> {
+    let found = partly_deployed(common, aws).await?;
+    found.deployed().ok_or_else(|| found.why(common))
+}
+
+/// What is deployed, or the part of it that exists.
+pub async fn partly_deployed(common: &Common, aws: &Aws) -> Result<Partly> {
     let (version, git_sha) = (aws.env.parameter("version"), aws.env.parameter("git-sha"));
     let code = |function: &'static str| async move {
         Ok::<_, anyhow::Error>((function, served_code(aws, &aws.env.function(function)).await?))
@@ -136,9 +171,14 @@ pub async fn deployed(common: &Common, aws: &Aws) -> Result<Option<Deployed>> {
         fact(aws, &git_sha),
         futures_util::future::try_join_all(common.functions().into_iter().map(code)),
     )?;
-    let (Some(api), Some((version, _)), Some((git_sha, since))) = (api, version, git_sha) else {
-        return Ok(None);
+    let facts = match version.zip(git_sha) {
+        Some(((version, _), (git_sha, since))) => Some((version, git_sha, since)),
+        // Parameters may have been deleted by hand.
+        None if api.is_some() => live_on_record(aws).await?,
+        None => None,
     };
+    let since = facts.as_ref().map(|(_, _, since)| *since);
+    let (version, git_sha, _) = facts.unwrap_or_default();
     let mut release = Release::stated(&version, &git_sha);
     for (function, code) in code {
         if let Some((code_sha256, arch)) = code {
@@ -146,7 +186,13 @@ pub async fn deployed(common: &Common, aws: &Aws) -> Result<Option<Deployed>> {
             release.arch = arch;
         }
     }
-    Ok(Some(Deployed { api: api.0, release, since }))
+    Ok(Partly { api, release, since })
+}
+
+async fn live_on_record(aws: &Aws) -> Result<Option<(String, String, i64)>> {
+    let records = history::read(aws).await?;
+    let live = history::current(&records).filter(|record| record.state.is_good());
+    Ok(live.map(|record| (record.version.clone(), record.git_sha.clone(), record.time)))
 }
 
 /// Looks at the lease, before anything is read.

@@ -3,7 +3,7 @@
 use super::run::{Deployed, connect, deployed};
 use super::screen::{BAD, CHANGED, DIM, GOOD, paint, result, say};
 use super::values::{TIMEOUT, number};
-use super::{Common, Exit, explain};
+use super::{Common, Exit};
 use crate::aws::Aws;
 use crate::contract::Endpoint;
 use crate::engine::Secret;
@@ -42,9 +42,7 @@ pub struct Args {
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let aws = connect(common).await?;
-    let Some(Deployed { api, release, .. }) = deployed(common, &aws).await? else {
-        bail!(explain::NotDeployed(common.stage.clone()));
-    };
+    let Deployed { api, release, .. } = deployed(common, &aws).await?;
     let promises = (common.endpoints(), &release);
     let verdicts = call_all(common, &aws, &api, promises, args.timeout).await?;
     let url = aws.url(&api);

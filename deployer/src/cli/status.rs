@@ -1,12 +1,12 @@
 //! `deployer status`: what is live.
 
 use super::outputs::Outputs;
-use super::releases::{shown, standing, utc};
-use super::run::{Surveyed, connect, deployed, survey};
-use super::screen::{CHANGED, DIM, GOOD, count, paint, result, time};
-use super::{Common, Exit, foreign, key, pulse, show_plan};
+use super::releases::{self, shown, standing, utc};
+use super::run::{Surveyed, connect, partly_deployed, survey};
+use super::screen::{BAD, CHANGED, DIM, GOOD, count, paint, result, time};
+use super::{Common, Exit, foreign, incomplete::incomplete, key, pulse, show_plan};
 use crate::resources::history::{self, Record};
-use crate::resources::{gone_stages, retiring};
+use crate::resources::{Otherwise, gone_stages, retiring, serving};
 use anyhow::Result;
 use checkout::{Checkout, Place, parse};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,18 +22,14 @@ Examples:
 
 pub async fn run(common: &Common) -> Result<Exit> {
     let aws = connect(common).await?;
-    let Some(deployed) = deployed(common, &aws).await? else {
-        match common.json {
-            true => result(r#"{ "deployed": false }"#),
-            false => result(format!("stage {} is not deployed", common.stage)),
-        }
-        return Ok(Exit::Done);
-    };
+    let found = partly_deployed(common, &aws).await?;
+    let Some(deployed) = found.deployed() else { return incomplete(common, &aws, &found).await };
     let Surveyed { plan, .. } = survey(common, &aws, &deployed.release).await?;
     let outputs = Outputs::new(&aws, &deployed.api, &deployed.release);
     // The survey has read them.
     let records = history::known(&aws);
     let record = history::current(&records);
+    let otherwise = serving(&aws).and_then(|serving| serving.otherwise(&records));
     let began = record.filter(|record| record.state.is_good()).map(|record| record.time);
     let deployed_since = began.unwrap_or(deployed.since);
     let checkout = Checkout::here().ok();
@@ -50,13 +46,22 @@ pub async fn run(common: &Common) -> Result<Exit> {
             "release": record.map(|Record { number, state, time, who, .. }| serde_json::json!({
                 "number": number, "state": state, "time": time, "who": who,
             })),
+            "history_lost": records.is_empty(),
+            "serving": match &otherwise {
+                Some(Otherwise { serves, differences, .. }) => {
+                    serde_json::json!({ "release": serves, "differences": differences })
+                }
+                None => serde_json::json!({
+                    "release": record.map(|record| record.number), "differences": [],
+                }),
+            },
             "behind": match place {
                 Some(Place::Behind(commits)) => Some(commits),
                 _ => None,
             },
             "retiring_keys": retiring(&aws),
             "health": pulse::json(common, &aws).await,
-            "drift": !plan.is_empty() || foreign::is_there(&aws),
+            "drift": !plan.is_empty() || foreign::is_there(&aws) || otherwise.is_some(),
             "foreign": foreign::json(&aws),
             "differences": plan.steps.iter().filter(|s| s.action != crate::engine::Action::Keep)
                 .collect::<Vec<_>>(),
@@ -65,7 +70,10 @@ pub async fn run(common: &Common) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     result(format!("version  {} (commit {})", outputs.version, outputs.git_sha));
-    result(format!("release  {}", record.map_or("none on record".to_owned(), release)));
+    result(format!("release  {}", record.map_or_else(|| no_release(&records), release)));
+    if let Some(otherwise) = &otherwise {
+        result(format!("serving  {}", paint(BAD, releases::moved(common, otherwise))));
+    }
     result(format!("live     for {}", long_time(age)));
     if let Some((checkout, place)) = checkout.as_ref().zip(place) {
         result(format!("behind   {}", behind(checkout, place, &outputs.git_sha)));
@@ -75,7 +83,9 @@ pub async fn run(common: &Common) -> Result<Exit> {
     gone_stages(&aws).into_iter().for_each(result);
     pulse::print(common, &aws).await;
     let foreign = foreign::lines(&aws);
-    if plan.is_empty() && foreign.is_empty() {
+    if plan.is_empty() && otherwise.is_some() {
+        result(format!("drift    {}: what serves isn't the live release", paint(CHANGED, "yes")));
+    } else if plan.is_empty() && foreign.is_empty() {
         result(format!("drift    {}", paint(GOOD, "none")));
     } else if plan.is_empty() {
         result(format!("drift    {}: access that this stack didn't create", paint(CHANGED, "yes")));
@@ -86,6 +96,13 @@ pub async fn run(common: &Common) -> Result<Exit> {
     }
     foreign.into_iter().for_each(result);
     Ok(Exit::Done)
+}
+
+fn no_release(records: &[Record]) -> String {
+    match records.is_empty() {
+        true => format!("none on record: {}", history::LOST),
+        false => "none on record".to_owned(),
+    }
 }
 
 /// `7, since 2026-11-24 18:05 UTC, by user/me on laptop`.

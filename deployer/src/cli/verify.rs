@@ -1,6 +1,5 @@
 //! `deployer verify`: from the URL back to the commit.
 
-use super::explain::NotDeployed;
 use super::progress::Spinner;
 use super::releases::{shown, standing};
 use super::run::{Deployed, connect, deployed};
@@ -148,7 +147,7 @@ async fn made_by_hand(common: &Common, aws: &Aws, live: &Deployed) -> Result<ByH
 
 /// What is deployed, and the record of it.
 async fn look(common: &Common, aws: &Aws) -> Result<(Deployed, Record)> {
-    let Some(live) = deployed(common, aws).await? else { bail!(NotDeployed(common.stage.clone())) };
+    let live = deployed(common, aws).await?;
     let records = history::read(aws).await?;
     let Some(record) = history::current(&records) else {
         let why = format!("what serves stage {} is on no record", common.stage);

@@ -29,6 +29,7 @@ mod faults;
 mod foreign;
 mod function_states;
 mod gateway;
+mod hands;
 mod interrupted;
 mod keys;
 mod life;

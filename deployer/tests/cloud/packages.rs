@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 
@@ -29,6 +30,8 @@ while True:
 
 pub struct Packages {
     directory: TempDir,
+    /// How often code was changed.
+    builds: AtomicU32,
 }
 
 impl Packages {
@@ -38,7 +41,7 @@ impl Packages {
             let file = file.unwrap();
             fs::copy(file.path(), directory.path().join(file.file_name())).unwrap();
         }
-        Self { directory }
+        Self { directory, builds: AtomicU32::new(1) }
     }
 
     pub fn path(&self) -> &Path {
@@ -58,12 +61,12 @@ impl Packages {
         self.edit_manifest(|manifest| manifest["git_sha"] = json!(git_sha));
     }
 
-    /// Other code for one function: its zip gets a comment, and so another hash.
+    /// Other code for one function: its zip gets another comment, and so another hash.
     pub fn change_code(&self, function: &str) {
         let path = self.path().join(format!("{function}.zip"));
         let file = File::options().read(true).write(true).open(&path).unwrap();
         let mut zip = zip::ZipWriter::new_append(file).unwrap();
-        zip.set_comment("another build").unwrap();
+        zip.set_comment(format!("build {}", self.builds.fetch_add(1, Ordering::SeqCst))).unwrap();
         zip.finish().unwrap();
         self.describe(function);
     }

@@ -156,7 +156,7 @@ fn failed_check_of_the_former_release_does_not_stop_the_return() {
     account.packages.change_commit("0123456789a");
     let fault = FailsAndDenies { denied: "iam:GetRole", called: false };
     let ran = World::of(&account).with(fault).run(&account, "deploy --yes").ends(5);
-    let ran = ran.says("warning: checking whether release 1 can start");
+    let ran = ran.says("warning: checking whether release 1 can serve again");
     ran.says("release 2 was withdrawn; release 1 serves again");
     assert_eq!(releases(&account), states(&[(2, "failed"), (1, "live")]));
 }
