@@ -17,6 +17,9 @@ Examples:
   deployer releases --json | jq '.[] | select(.live) | .git_sha'
   deployer rollback --to 7";
 
+/// What is known of a release without a record.
+pub const GAP: &str = "not on record: its record was deleted, or it isn't kept any longer";
+
 pub async fn run(common: &Common) -> Result<Exit> {
     let aws = connect(common).await?;
     let (records, api) = tokio::try_join!(history::read(&aws), api_id(&aws))?;
@@ -45,7 +48,14 @@ pub async fn run(common: &Common) -> Result<Exit> {
                     .collect::<BTreeMap<_, _>>(),
             })
         };
-        let list: Vec<_> = records.iter().rev().map(json).collect();
+        let gap = |number: &u64| {
+            serde_json::json!({
+                "number": number, "state": "missing", "live": false, "serves": false, "unusable": GAP,
+            })
+        };
+        let gaps = history::gaps(&records);
+        let mut list: Vec<_> = records.iter().map(json).chain(gaps.iter().map(gap)).collect();
+        list.sort_by_key(|release| std::cmp::Reverse(release["number"].as_u64()));
         result(serde_json::to_string_pretty(&list)?);
         return Ok(Exit::Done);
     }
@@ -53,7 +63,11 @@ pub async fn run(common: &Common) -> Result<Exit> {
         let lost = if has_stage { format!(": {}", history::LOST) } else { String::new() };
         result(format!("stage {} has no releases on record{lost}", common.stage));
     }
+    let mut gaps = history::gaps(&records);
     for record in records.iter().rev() {
+        while let Some(number) = gaps.pop_if(|number| *number > record.number) {
+            result(format!("{} {}", paint(BOLD, format!("{number:>4}")), paint(BAD, GAP)));
+        }
         let is_live = Some(record.number) == current;
         let lost = lost.get(&record.number);
         let (style, what) = match lost {
@@ -99,18 +113,20 @@ pub fn standing(state: State, current: bool) -> (Style, &'static str) {
 }
 
 /// That what serves isn't the live release, and how to mend it.
-pub fn moved(common: &Common, Otherwise { live, differences, serves }: &Otherwise) -> String {
-    let (deploy, rollback) = (common.command("deploy"), common.command("rollback"));
+pub fn moved(common: &Common, otherwise: &Otherwise) -> String {
+    let Otherwise { live, differences, serves, is_broken } = otherwise;
+    let (deploy, differences) = (common.command("deploy"), differences.join(", "));
+    if *is_broken {
+        return format!("callers get errors: {differences}; {deploy} creates it again");
+    }
+    let rollback = |number: &u64| common.command(&format!("rollback --to {number}"));
     let what = match serves {
         Some(serves) => format!("release {serves} serves instead, moved by hand"),
         None => "something that is on no record serves instead".to_owned(),
     };
-    let keep = serves.map(|serves| format!("; {rollback} --to {serves} puts it on record"));
-    format!(
-        "{what}: {}; {deploy}, or {rollback} --to {live}, moves it back{}",
-        differences.join(", "),
-        keep.unwrap_or_default()
-    )
+    let keep = serves.map(|serves| format!("; {} puts it on record", rollback(&serves)));
+    let keep = keep.unwrap_or_default();
+    format!("{what}: {differences}; {deploy}, or {}, moves it back{keep}", rollback(live))
 }
 
 /// Anybody who may write the bucket may have written it.

@@ -53,8 +53,8 @@ pub struct Args {
 struct Found {
     api: ApiId,
     to: Record,
-    /// The release that it would have been, had nothing of that been deleted.
-    passed_over: Option<Unrestorable>,
+    /// Why it isn't a newer release, where something of that was deleted.
+    passed_over: Vec<String>,
     survey: Survey<'static, Aws>,
     plan: Plan,
 }
@@ -75,8 +75,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let Record { number, version, git_sha, .. } = to;
     if !common.quiet {
         say(show_plan::show(plan, common.verbose > 0));
-        let passed_over = found.passed_over.as_ref();
-        passed_over.map(|text| paint(CHANGED, text)).into_iter().for_each(say);
+        found.passed_over.iter().for_each(|text| say(paint(CHANGED, text)));
         let when = releases::utc(to.time);
         say(format!("back to release {number}: {version} {git_sha}, of {when}; {summary}"));
     }
@@ -147,7 +146,8 @@ async fn find(common: &Common, aws: &Aws, number: Option<u64>) -> Result<Found> 
     }
     let good: Vec<&Record> = records.iter().filter(|record| record.state.is_good()).collect();
     let restorable = Restorable::read(aws, api.as_ref(), &good).await?;
-    let (to, passed_over) = choose_restorable(&records, &restorable, number)?;
+    let (to, unrestorable) = choose_restorable(&records, &restorable, number)?;
+    let passed_over = passed_over(&records, &to, number, unrestorable);
     let Some(api) = api else { bail!(explain::NotDeployed(common.stage.clone())) };
     let check = async |function: &String| match is_ours_or_absent(aws, function).await? {
         true => Ok(()),
@@ -163,6 +163,19 @@ async fn find(common: &Common, aws: &Aws, number: Option<u64>) -> Result<Found> 
     let survey = graph.survey(aws, &[], &Stop::default(), Arc::new(Silent)).await?;
     let plan = survey.plan(target(&aws.env, &release));
     Ok(Found { api, to, passed_over, survey, plan })
+}
+
+/// What is said of the releases between the live one and the one to go back to, if that wasn't asked for by number.
+fn passed_over(
+    records: &[Record],
+    to: &Record,
+    number: Option<u64>,
+    unrestorable: Option<Unrestorable>,
+) -> Vec<String> {
+    let mut gaps = history::gaps(records);
+    gaps.retain(|gap| number.is_none() && *gap > to.number);
+    let gaps = gaps.into_iter().map(|gap| format!("release {gap} is {}", releases::GAP));
+    gaps.chain(unrestorable.map(|unrestorable| unrestorable.to_string())).collect()
 }
 
 /// The release to go back to; and, without a number, the one that it is in place of.

@@ -220,6 +220,15 @@ pub fn current(records: &[Record]) -> Option<&Record> {
     records.iter().rfind(|record| record.state != State::Failed)
 }
 
+/// The numbers between the oldest and the newest record that have none: it was deleted by hand, or with others of its
+/// code when [`kept`] left it out.
+pub fn gaps(records: &[Record]) -> Vec<u64> {
+    let numbers: Vec<u64> = records.iter().map(|record| record.number).collect();
+    let between = |pair: &[u64]| pair[0] + 1..pair[1];
+    // A number that something else wrote may be far away.
+    numbers.windows(2).flat_map(between).take(100).collect()
+}
+
 /// The one to go back to from another: what served before it; from one that is a way back itself, the
 /// newest good one whose code is older still.
 pub fn before<'a>(records: &'a [Record], current: &Record) -> Option<&'a Record> {

@@ -21,6 +21,8 @@ pub struct Otherwise {
     pub differences: Vec<String>,
     /// The release on record that has all of what serves.
     pub serves: Option<u64>,
+    /// Whether an alias is gone, so that nothing of its function serves.
+    pub is_broken: bool,
 }
 
 impl Serving {
@@ -51,7 +53,11 @@ impl Serving {
         }
         let same = |record: &&Record| record.state.is_good() && self.differences(record).is_empty();
         let serves = records.iter().rfind(same).map(|record| record.number);
-        Some(Otherwise { live: live.number, differences, serves })
+        let is_broken = self
+            .functions
+            .iter()
+            .any(|(short, served)| served.is_none() && live.functions.contains_key(short));
+        Some(Otherwise { live: live.number, differences, serves, is_broken })
     }
 
     /// Whether a version serves that is newer than all on record: the newest record was deleted, or the version was

@@ -125,7 +125,8 @@ async fn deleted_alias_is_named_and_created_by_a_deploy() {
     refused
         .says("next: cargo xtask deploy, which creates it again; after that, cargo xtask rollback");
     wire.assert_no_writes();
-    account.run("status").ends(0).says("drift    yes");
+    let status = account.run("status").ends(0).says("drift    yes").says("callers get errors");
+    status.says("no version of root, whose alias was deleted; cargo xtask deploy creates it again");
     account.run("deploy --yes").ends(0);
     account.assert_as_wanted();
     account.run("rollback --yes").ends(0).says("back to release 2");
@@ -275,4 +276,47 @@ fn status_says_that_the_first_deploy_is_not_finished() {
     account.run("outputs").ends(1).says(unfinished);
     account.run("destroy --yes").ends(0);
     account.run("status").ends(0).says("stage dev is not deployed");
+}
+
+#[tokio::test]
+async fn release_without_its_record_is_marked_and_passed_over() {
+    let (account, aws) = three_releases().await;
+    delete_objects(&aws, "releases/00000002").await;
+    let gap = "not on record: its record was deleted, or it isn't kept any longer";
+    account.run("releases").ends(0).says(&format!("   2 {gap}\n   1 kept"));
+    assert_eq!(release(&account, 2)["unusable"], gap);
+    account.run("rollback --yes --to 2").ends(6).says("there is no release 2; kept are 1, 3");
+    let ran = account.run("rollback --yes").ends(0);
+    ran.says(&format!("release 2 is {gap}")).says("back to release 1").says("release 4 is live");
+}
+
+#[tokio::test]
+async fn deleted_bucket_is_lost_history() {
+    let (account, aws) = three_releases().await;
+    let bucket = aws.env.bucket();
+    delete_objects(&aws, "").await;
+    aws.s3.delete_bucket().bucket(bucket).send().await.unwrap();
+    let lost = "the history of releases was lost";
+    account.run("status").ends(0).says(lost);
+    account.run("releases").ends(0).says(lost);
+    account.run("rollback --yes").ends(6).says(lost);
+    account.run("deploy --yes").ends(0).says(lost).says("release 1 is live");
+    account.assert_as_wanted();
+}
+
+/// Lambda counts on; the local cloud doesn't, so that a version of that number has other code.
+#[tokio::test]
+async fn releases_are_lost_with_their_function() {
+    let (account, aws) = three_releases().await;
+    let function = aws.env.function("root");
+    aws.lambda.delete_function().function_name(&function).send().await.unwrap();
+    account.run("status").ends(0).says("drift    yes").says("no version of root");
+    account.run("rollback --yes").ends(6).says("version 2 of root was deleted");
+    account.run("deploy --yes").ends(0).says("release 4 is live");
+    account.assert_as_wanted();
+    for number in 1..=2 {
+        let lost = format!("version {number} of root was deleted");
+        assert_eq!(release(&account, number)["unusable"], lost);
+    }
+    account.run("rollback --yes").ends(6).says("can't serve again");
 }

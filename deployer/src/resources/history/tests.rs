@@ -101,3 +101,13 @@ fn a_record_survives_being_written_and_a_strange_one_is_refused() {
     strange.functions.insert("root".to_owned(), Served { version, code_sha256 });
     assert!(!strange.is_sound(&strange.key()));
 }
+
+#[test]
+fn gaps_are_the_numbers_between_records() {
+    use State::*;
+    assert_eq!(gaps(&[]), Vec::<u64>::new());
+    let records = [record(3, Live, None), record(4, Failed, None), record(7, Live, None)];
+    assert_eq!(gaps(&records), [5, 6]);
+    let far = [record(1, Live, None), record(NUMBERS - 1, Live, None)];
+    assert_eq!(gaps(&far).len(), 100);
+}
