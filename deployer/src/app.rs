@@ -1,7 +1,7 @@
 //! An application: the values that a fork states in `stack.rs` and gives to the library.
 
 use crate::contract::Endpoint;
-use crate::resources::Throttle;
+use crate::ids::Throttle;
 use std::collections::BTreeSet;
 
 /// What an application is called, what it serves, and its settings. [`App::new`] has the usual ones.

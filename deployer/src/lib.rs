@@ -57,6 +57,7 @@ pub mod env;
 mod failure;
 pub mod finding;
 pub mod http;
+pub mod ids;
 pub mod lease;
 pub mod load;
 pub mod machine;

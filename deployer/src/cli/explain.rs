@@ -1,12 +1,11 @@
 //! Errors, for people: what was being done, what AWS said, the likely cause, the next command.
 
-use super::advice;
 use super::defect::Defect;
 use super::policy::FileDiffers;
 use super::rights::Lacking;
 use super::screen::{BAD, DIM, NobodyToAsk, paint, say};
 use super::widen::Widens;
-use super::{Common, Exit};
+use super::{Common, Exit, advice};
 use crate::aws::{BadConfigFile, BadEndpoint, Failure, NeedsMfa, NoProfile, NoRegion, file_names};
 use crate::engine::{Failures, Foreign, Interrupted, Stopped};
 use crate::http::WrongClock;

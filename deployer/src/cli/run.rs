@@ -12,10 +12,11 @@ use crate::engine::{
 };
 use crate::env::Env;
 use crate::http::WrongClock;
+use crate::ids::ApiId;
 use crate::lease;
 use crate::release::Release;
 use crate::resources::history::{self, State};
-use crate::resources::{ApiId, Disproved, Withdrawn, api_id, fact, kinds, needed, served_code};
+use crate::resources::{Disproved, Withdrawn, api_id, fact, kinds, needed, served_code};
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -84,7 +85,7 @@ pub fn target(env: &Env, release: &Release) -> BTreeMap<String, String> {
 pub struct Surveyed {
     pub survey: Survey<'static, Aws>,
     pub plan: Plan,
-    pub api: crate::engine::Handle<crate::resources::ApiId>,
+    pub api: crate::engine::Handle<crate::ids::ApiId>,
     /// What isn't declared any more and stays all the same, with its kind: for a release that is kept,
     /// or for the callers of a key that was rotated.
     pub spared: Vec<(&'static str, Owned)>,

@@ -8,6 +8,7 @@ use crate::aws::Aws;
 use crate::contract::Endpoint;
 use crate::engine::{Graph, Handle};
 use crate::env::{ALIAS, Env};
+use crate::ids::{AliasArn, ApiId, BucketName, Throttle, Version};
 use crate::release::Release;
 use crate::resources::history::Record;
 use crate::resources::*;

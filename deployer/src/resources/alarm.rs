@@ -1,8 +1,8 @@
 //! A CloudWatch alarm: what is measured, from when on it is too much, and who is told.
 
 use super::metrics::measure;
-use super::{Aws, adopt, is_ours, owner};
-use crate::aws::Missing;
+use super::ownership::{adopt, is_ours, owner};
+use crate::aws::{Aws, Missing};
 use crate::engine::{Live, Owned, Resource};
 use crate::env::Tags;
 use anyhow::Result;
@@ -296,7 +296,7 @@ impl Resource<Aws> for Alarm {
                 || cx.cloudwatch.delete_alarms().set_alarm_names(Some(names.clone())).send();
             cx.call("cloudwatch:DeleteAlarms", request).await.map(drop)
         };
-        super::gone(cx.leaving_alarms.delete(id, AT_ONCE, delete).await)
+        super::ownership::gone(cx.leaving_alarms.delete(id, AT_ONCE, delete).await)
     }
 
     async fn owned(cx: &Aws) -> Result<Vec<Owned>> {

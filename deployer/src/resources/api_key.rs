@@ -1,9 +1,11 @@
 //! The key that callers show, as API Gateway holds it.
 
-use super::{Aws, adopt, gateway_gone, is_ours, make_unlisted, outputs, owner};
-use crate::aws::Failure;
+use super::listed::make_unlisted;
+use super::ownership::{adopt, gateway_gone, is_ours, owner};
+use crate::aws::{Aws, Failure};
 use crate::engine::{Live, Owned, Resource, Secret, Value};
 use crate::env::Tags;
+use crate::ids::ApiKeyId;
 use crate::retry::{Made, make_or_adopt};
 use anyhow::Result;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
@@ -13,8 +15,6 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
-
-outputs! { ApiKeyId }
 
 /// A key whose value is made by us and kept in SSM first. A value is unique in an account and
 /// region, so a lost answer finds the key again instead of making a second one.
@@ -104,7 +104,7 @@ async fn read_list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
             let value = Secret::new(key.value.unwrap_or_default());
             cx.secrets.keep(&value);
             let (id, name) = (key.id.unwrap_or_default(), key.name.unwrap_or_default());
-            let tags = super::gateway_tags(cx, &format!("/apikeys/{id}")).await?;
+            let tags = super::ownership::gateway_tags(cx, &format!("/apikeys/{id}")).await?;
             let created = key.created_date.map_or(0, |date| date.secs());
             let key = |tags| Key { tags, value, enabled: key.enabled, created, id, name };
             Ok::<_, anyhow::Error>(tags.map(key))

@@ -1,8 +1,9 @@
 //! A function's package in the staging bucket, named by what is in it.
 
-use super::{Aws, Bucket, BucketName, outputs};
-use crate::aws::{Missing, UPLOAD};
+use super::bucket::Bucket;
+use crate::aws::{Aws, Missing, UPLOAD};
 use crate::engine::{Action, Live, Owner, Plan, Resource, Value};
+use crate::ids::{ArtifactKey, BucketName};
 use crate::release::{Package, Release};
 use anyhow::{Context, Result, bail};
 use aws_config::timeout::TimeoutConfig;
@@ -11,11 +12,6 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
-
-outputs! {
-    /// `artifacts/<function>/<sha256>.zip`
-    ArtifactKey
-}
 
 /// Once there it never changes, so it is uploaded once however often it is deployed. It goes with
 /// the last release that needs it (`prune.rs`), or with its bucket.

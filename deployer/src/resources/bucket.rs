@@ -2,10 +2,11 @@
 //! Closed to the public, and encrypted.
 
 use super::encryption::{BY_S3, encrypt, encryption};
-use super::{Aws, gone, is_ours, outputs, owner};
-use crate::aws::{Failure, Missing};
+use super::ownership::{gone, is_ours, owner};
+use crate::aws::{Aws, Failure, Missing};
 use crate::engine::{Foreign, Live, Owned, Owner, Resource, turn};
 use crate::env::Tags;
+use crate::ids::BucketName;
 use crate::lease;
 use crate::retry::{Made, make_or_adopt, until};
 use anyhow::{Error, Result, bail};
@@ -17,8 +18,6 @@ use aws_sdk_s3::types::{
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
-
-outputs! { BucketName }
 
 /// How long what came late may keep a bucket from being empty.
 const EMPTY: Duration = Duration::from_secs(120);

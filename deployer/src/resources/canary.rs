@@ -1,7 +1,11 @@
 //! A canary: new versions get a share of the calls first, and all of them only if nothing goes wrong.
 
 use super::metrics::{measure, measured};
-use super::{Aws, Proof, Value, Version, versions};
+use super::proof::Proof;
+use super::versions;
+use crate::aws::Aws;
+use crate::engine::Value;
+use crate::ids::Version;
 use crate::retry::pause;
 use anyhow::{Result, bail};
 use futures_util::future::join_all;

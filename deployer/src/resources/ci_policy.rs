@@ -1,18 +1,17 @@
 //! The managed policies of the role as which CI deploys. Together they are more than a role's own policies hold.
 
+use super::ownership::{adopt, gone, is_ours, owner};
 use super::role::{canonical, decode};
-use super::{Aws, adopt, gone, is_ours, outputs, owner};
-use crate::aws::{Failure, Missing};
+use crate::aws::{Aws, Failure, Missing};
 use crate::engine::{Live, Owned, Resource};
 use crate::env::{Env, Tags};
+use crate::ids::PolicyArn;
 use crate::retry::make_or_adopt;
 use anyhow::{Context, Result};
 use aws_sdk_iam::types::{Policy, PolicyScopeType, Tag};
 use futures_util::future::try_join_all;
 use serde::Serialize;
 use serde_json::Value;
-
-outputs! { PolicyArn }
 
 /// So many versions a policy has at most (IAM and AWS STS quotas).
 const VERSIONS: usize = 5;

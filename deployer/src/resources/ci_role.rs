@@ -1,11 +1,12 @@
 //! The role as which CI deploys, and GitHub as the account's IAM knows it.
 
-use super::role::{Role, RoleArn, canonical};
-use super::{Aws, gone, owner};
-use crate::aws::{Failure, Missing};
+use super::ownership::{gone, owner};
+use super::role::{Role, canonical};
+use crate::aws::{Aws, Failure, Missing};
 use crate::ci::{AUDIENCE, ISSUER, provider_arn};
 use crate::engine::{Foreign, Live, Owned, Owner, Resource};
 use crate::env::Env;
+use crate::ids::RoleArn;
 use crate::retry::{Made, make_or_adopt};
 use anyhow::{Result, bail};
 use aws_sdk_iam::types::Tag;

@@ -2,9 +2,9 @@
 //! says it in the log: `Init Duration` in the line with which a call ends (AWS Lambda, "Understanding the
 //! Lambda execution environment lifecycle").
 
-use super::Aws;
 use super::log_lines::page;
 use super::pulse::HOUR;
+use crate::aws::Aws;
 use anyhow::Result;
 use futures_util::future::try_join_all;
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! How many calls of a function may run at once: a part of what the account may, reserved for it.
 
-use super::Aws;
 use super::room::lambda_room;
+use crate::aws::Aws;
 use crate::engine::{Change, Plan, Step};
 use anyhow::{Result, bail};
 use std::fmt;

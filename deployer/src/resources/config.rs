@@ -1,8 +1,9 @@
 //! How a function is configured: what a published version keeps for good.
 
 use super::attached::{Attached, attached};
-use super::{LogGroupName, RoleArn, grant};
+use super::grant;
 use crate::engine::{Secret, Value};
+use crate::ids::{LogGroupName, RoleArn};
 use anyhow::Result;
 use aws_sdk_lambda::types::{
     Environment, FunctionConfiguration, LogFormat, LoggingConfig, Runtime, TracingConfig,

@@ -1,7 +1,7 @@
 //! A CloudWatch dashboard: what is to be seen of a stage, on one page of the console.
 
-use super::{Aws, adopt, is_ours, owner};
-use crate::aws::Missing;
+use super::ownership::{adopt, is_ours, owner};
+use crate::aws::{Aws, Missing};
 use crate::engine::{Live, Owned, Resource};
 use crate::env::Tags;
 use anyhow::Result;
@@ -116,7 +116,7 @@ impl Resource<Aws> for Dashboard {
 
     async fn delete(cx: &Aws, id: &str) -> Result<()> {
         let request = || cx.cloudwatch.delete_dashboards().dashboard_names(id).send();
-        super::gone(cx.call("cloudwatch:DeleteDashboards", request).await)
+        super::ownership::gone(cx.call("cloudwatch:DeleteDashboards", request).await)
     }
 
     /// A stage has one, whose name follows; the list of all would tell no tags.

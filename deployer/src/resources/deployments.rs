@@ -1,7 +1,8 @@
 //! Deployments: snapshots of an API's routes, each named by what it holds. A stage serves one of them.
 
-use super::{Aws, gone, history};
-use crate::aws::Missing;
+use super::history;
+use super::ownership::gone;
+use crate::aws::{Aws, Missing};
 use crate::contract::Endpoint;
 use crate::retry::{make_once, until};
 use anyhow::{Result, bail};

@@ -1,7 +1,6 @@
 //! What a bucket encrypts what is written to it with, where the writer says nothing.
 
-use super::Aws;
-use crate::aws::Missing;
+use crate::aws::{Aws, Missing};
 use anyhow::Result;
 use aws_sdk_s3::types::{
     ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,

@@ -4,8 +4,9 @@
 //! Another system may depend on it, so it is no part of the stack's differences. A plan lists it, and a run removes it
 //! only with `--remove-foreign`. Then, and only then, it is a property of its function or API.
 
-use super::{Aws, gone, permission};
-use crate::aws::Missing;
+use super::ownership::gone;
+use super::permission;
+use crate::aws::{Aws, Missing};
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;

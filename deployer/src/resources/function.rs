@@ -2,18 +2,19 @@
 
 use super::attached::check_resettable;
 use super::concurrency::reserve;
+use super::config::Config;
 use super::foreign_access::{ForeignAccess, of_function};
 use super::grant::{self, Identity};
 use super::history::{self, Served};
 use super::live_function::{Found, get, get_config};
-use super::owner;
+use super::ownership::{adopt, gone, is_ours, owner};
+use super::role;
+use super::role::Role;
 use super::versions::{number, served, versions};
-use super::{
-    ArtifactKey, Aws, BucketName, Config, Role, RoleArn, adopt, gone, is_ours, outputs, role,
-};
-use crate::aws::Failure;
+use crate::aws::{Aws, Failure};
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::ALIAS;
+use crate::ids::{ArtifactKey, BucketName, RoleArn, Version};
 use crate::retry::{Made, Unfinished, make_or_adopt, until};
 use anyhow::{Context, Result, bail};
 use aws_sdk_lambda::types::{
@@ -22,13 +23,6 @@ use aws_sdk_lambda::types::{
 use futures_util::future::try_join_all;
 use serde::Serialize;
 use std::time::Duration;
-
-outputs! {
-    /// The function's alias `live`.
-    AliasArn
-    /// A published version, by its number: what is configured, for good.
-    Version
-}
 
 /// Long enough for Lambda's slowest preparation of a small zip.
 const PREPARATION: Duration = Duration::from_secs(120);

@@ -1,8 +1,7 @@
 //! API Gateway's settings in this account and region, of which there is one copy for everybody: the
 //! role as which it writes logs.
 
-use super::Aws;
-use crate::aws::Failure;
+use crate::aws::{Aws, Failure};
 use crate::engine::{Live, Owner, Resource};
 use crate::retry::{Made, make_or_adopt};
 use anyhow::{Result, bail};

@@ -12,8 +12,8 @@
 //! being configuration, makes Lambda publish a new version, which it doesn't while code and configuration equal
 //! the last version's (PublishVersion).
 
-use super::RoleArn;
 use crate::engine::Step;
+use crate::ids::RoleArn;
 use aws_sdk_lambda::types::FunctionConfiguration;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;

@@ -9,10 +9,10 @@ mod store;
 pub(super) use store::{begin, objects};
 pub use store::{put, put_at_the_end, read, take_back, write_last};
 
-use super::stage::Throttle;
-use super::{Aws, Version};
+use crate::aws::Aws;
 use crate::contract::Endpoint;
 use crate::engine::Value;
+use crate::ids::{Throttle, Version};
 use crate::release::{Release, is_plain};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

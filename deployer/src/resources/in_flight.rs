@@ -1,7 +1,7 @@
 //! How many calls of functions a run has under way at once: half of what may run, so that callers keep the rest.
 
-use super::Aws;
 use super::room::lambda_room;
+use crate::aws::Aws;
 use crate::contract::Endpoint;
 use std::collections::BTreeMap;
 use tokio::sync::{Semaphore, SemaphorePermit};

@@ -12,10 +12,13 @@
 //!
 //! Nobody waits for the old key's time to end: the next run that comes by afterwards deletes it.
 
-use super::api_key::{Key, list, retire, retires};
+use super::api_key::{ApiKey, Key, list, retire, retires};
+use super::ownership::is_ours;
+use super::parameter::{Parameter, SecretParameter};
 use super::usage_plan::admit;
-use super::{ApiKey, ApiKeyId, Aws, Parameter, SecretParameter, is_ours};
+use crate::aws::Aws;
 use crate::engine::{Resource, Secret};
+use crate::ids::ApiKeyId;
 use crate::rebuild::CannotTell;
 use anyhow::{Result, bail};
 

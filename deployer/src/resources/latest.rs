@@ -1,7 +1,10 @@
 //! The requests that change `$LATEST` of a function, from which versions are published.
 
 use super::attached::{Attached, reset};
-use super::{Aws, Config, Function, grant};
+use super::config::Config;
+use super::function::Function;
+use super::grant;
+use crate::aws::Aws;
 use crate::engine::Resource;
 use anyhow::{Context, Result};
 use aws_sdk_lambda::types::{Architecture, Runtime};

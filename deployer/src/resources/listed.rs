@@ -1,7 +1,6 @@
 //! What API Gateway's lists tell of, and nothing more: whether they have noticed what a run has done.
 
-use super::Aws;
-use crate::aws::Failure;
+use crate::aws::{Aws, Failure};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;

@@ -4,9 +4,10 @@
 use super::api_key::Key;
 use super::deployments::Deployment;
 use super::foreign_access::{ForeignAccess, Mapping};
+use super::in_flight::InFlight;
 use super::rest_api::Api;
+use super::serving::Serving;
 use super::usage_plan::{Bound, Plan};
-use super::{InFlight, Serving};
 use crate::env::Tags;
 use anyhow::Result;
 use aws_sdk_cloudwatch::types::MetricAlarm;

@@ -1,8 +1,9 @@
 //! What GetFunction tells of a live function.
 
 use super::attached::attached;
-use super::{Aws, Config, is_ours};
-use crate::aws::{Failure, Missing};
+use super::config::Config;
+use super::ownership::is_ours;
+use crate::aws::{Aws, Failure, Missing};
 use crate::env::{ALIAS, Tags};
 use anyhow::{Result, bail};
 use aws_sdk_lambda::types::FunctionConfiguration;

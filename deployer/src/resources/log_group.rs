@@ -1,17 +1,17 @@
 //! A CloudWatch log group with an end to its memory.
 
-use super::{Aws, adopt, gone, is_ours, live_function, outputs, owner, rest_api};
-use crate::aws::{Failure, Missing};
+use super::ownership::{adopt, gone, is_ours, owner};
+use super::{live_function, rest_api};
+use crate::aws::{Aws, Failure, Missing};
 use crate::engine::{Live, Owned, Owner, Resource, turn};
 use crate::env::Tags;
+use crate::ids::LogGroupName;
 use crate::retry::{Made, make_or_adopt};
 use anyhow::Result;
 use futures_util::future::try_join_all;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::{MutexGuard, PoisonError};
-
-outputs! { LogGroupName }
 
 /// A number of days, if AWS takes it (PutRetentionPolicy). Use it for constants: another number
 /// doesn't compile then.

@@ -1,7 +1,8 @@
 //! What was logged: the lines of a log group, as often as somebody asks.
 
-use super::{Aws, LogGroup, Resource};
-use crate::aws::Missing;
+use super::log_group::LogGroup;
+use crate::aws::{Aws, Missing};
+use crate::engine::Resource;
 use anyhow::Result;
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 

@@ -1,6 +1,6 @@
 //! CloudWatch's metrics: how a measure is named, and what was measured.
 
-use super::Aws;
+use crate::aws::Aws;
 use anyhow::Result;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use aws_smithy_types::DateTime;

@@ -35,6 +35,7 @@ mod method_names;
 mod metrics;
 mod observation;
 mod obstacles;
+mod ownership;
 mod parameter;
 mod permission;
 mod proof;
@@ -52,10 +53,10 @@ mod usage_plan;
 mod versions;
 
 pub use alarm::{Alarm, Measure, ringing};
-pub use api_key::{ApiKey, ApiKeyId, retiring};
-pub use artifact::{Artifact, ArtifactKey, upload_ahead};
+pub use api_key::{ApiKey, retiring};
+pub use artifact::{Artifact, upload_ahead};
 pub use attached::Attached;
-pub use bucket::{Bucket, BucketName};
+pub use bucket::Bucket;
 pub use canary::{Canary, Withdrawn};
 pub use ci_policy::CiPolicy;
 pub use ci_role::{CiRole, OidcProvider};
@@ -64,15 +65,14 @@ pub use concurrency::{TooMuchReserved, check_reservations, turns_off};
 pub use config::Config;
 pub use dashboard::Dashboard;
 pub use foreign_access::{ForeignAccess, foreign_access, is_foreign, of_api, of_function};
-pub use function::{AliasArn, Function, Version};
+pub use function::Function;
 pub use gateway_account::GatewayAccount;
 pub use grant::renewal;
 pub use in_flight::InFlight;
 pub use listed::listed_ids;
-use listed::make_unlisted;
 pub use lists::Lists;
 pub use live_function::{attached_by_hand, is_ours_or_absent, served_code};
-pub use log_group::{LogGroup, LogGroupName, delete_again, retention};
+pub use log_group::{LogGroup, delete_again, retention};
 pub use log_lines::{LogLine, log_lines, log_sources};
 pub use observation::Observation;
 pub use obstacles::{Blocked, Obstacles};
@@ -81,19 +81,17 @@ pub use permission::Permission;
 pub use proof::{Disproved, Proof};
 pub use prune::Needless;
 pub use pulse::{Calls, Pulse, pulse};
-pub use rest_api::{ApiId, RestApi, Route, api_id};
+pub use rest_api::{RestApi, Route, api_id};
 pub use restore::{Lost, Restorable, Unrestorable, lost_versions};
-pub use role::{Role, RoleArn};
+pub use role::Role;
 pub use serving::{Otherwise, Serving, serving};
 pub use simulation::{Asked, ask_rights};
-pub use stage::{Entry, Stage, StageName, Throttle, standing};
+pub use stage::{Entry, Stage, standing};
 pub use together::Together;
 pub use usage_plan::{Limits, UsagePlan, gone_stages, stage_of};
 
-use crate::aws::{Aws, Failure};
-use crate::engine::{Action, Foreign, Kind, Live, Owned, Owner, Resource, Step, Value};
-use crate::env::{Env, Tags};
-use anyhow::{Result, bail};
+use crate::aws::Aws;
+use crate::engine::{Action, Kind, Owned, Resource, Step};
 
 /// Every kind, after those that it may use: what is no longer declared goes after all that might
 /// still use it. A function, for one, goes when the API has no route to it, and before its role
@@ -160,85 +158,4 @@ pub fn scarce_calls(step: &Step) -> &'static [&'static str] {
         ("alarm", Action::Create | Action::Update) => &["cloudwatch:PutMetricAlarm"],
         _ => &[],
     }
-}
-
-/// Declares the outputs that others may use, each its own type: passing the wrong one must not
-/// compile.
-macro_rules! outputs {
-    ($($(#[$doc:meta])* $name:ident)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-        pub struct $name(pub String);
-
-        impl $name {
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-    )*};
-}
-use outputs;
-
-/// Whose a resource is: ours if it bears all our tags.
-fn owner(env: &Env, tags: &Tags) -> Owner {
-    let ours = env.tags();
-    if ours.iter().all(|(key, value)| tags.get(key) == Some(value)) {
-        return Owner::Ours;
-    }
-    let show = |(key, value): (&String, &String)| format!("{key}={value}");
-    let list = |tags: &Tags| tags.iter().map(show).collect::<Vec<_>>().join(" ");
-    Owner::Other(match tags.is_empty() {
-        true => format!("it has no tags (ours would be {})", list(&ours)),
-        false => format!("its tags are {} (ours would be {})", list(tags), list(&ours)),
-    })
-}
-
-fn is_ours(env: &Env, tags: &Tags) -> bool {
-    owner(env, tags) == Owner::Ours
-}
-
-/// After "it exists already": if what is there is ours, it is brought up to date. None when nothing
-/// is there to be seen.
-///
-/// # Errors
-/// When it isn't ours: it is not touched.
-async fn adopt<R: Resource<Aws>>(wanted: &R, cx: &Aws) -> Result<Option<R::Output>> {
-    match wanted.read(cx).await? {
-        Some(Live { owner: Owner::Other(whose), .. }) => {
-            let title = format!("{} {}", R::KIND, wanted.name());
-            bail!(Foreign(vec![format!("{title} exists and is not ours: {whose}")]))
-        }
-        Some(live) => wanted.update(cx, &live).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-/// Deleting what is gone already is success.
-fn gone<T>(result: Result<T, Failure>) -> Result<()> {
-    match result {
-        Err(failure) if !failure.is_missing() => Err(failure.into()),
-        _ => Ok(()),
-    }
-}
-
-/// The same for what API Gateway lets us delete by its tags alone: what is gone has no tags, so the repeat of a DELETE
-/// whose answer was lost is denied, and not answered with NotFound.
-async fn gateway_gone<T>(cx: &Aws, path: &str, result: Result<T, Failure>) -> Result<()> {
-    match result {
-        Err(failure) if failure.is_denied() => match gateway_tags(cx, path).await {
-            Ok(None) => Ok(()),
-            _ => Err(failure.into()),
-        },
-        result => gone(result),
-    }
-}
-
-/// Tags of an API Gateway object. None when it is gone: lists tell of it for a while, and don't always
-/// tell the tags.
-async fn gateway_tags(cx: &Aws, path: &str) -> Result<Option<Tags>> {
-    let arn = cx.env.gateway_arn(path);
-    let answer =
-        cx.call("apigateway:GetTags", || cx.apigateway.get_tags().resource_arn(&arn).send());
-    let answer = crate::aws::Missing::or_missing(answer.await)?;
-    Ok(answer.map(|answer| answer.tags.unwrap_or_default().into_iter().collect()))
 }

@@ -1,7 +1,10 @@
 //! How a stage is watched: a line a request in a log group, and traces.
 
-use super::{Aws, LogGroupName, Value, gone};
+use super::ownership::gone;
+use crate::aws::Aws;
+use crate::engine::Value;
 use crate::env::Env;
+use crate::ids::LogGroupName;
 use anyhow::Result;
 use aws_sdk_apigateway::operation::get_stage::GetStageOutput;
 use aws_sdk_apigateway::types::{Op, PatchOperation};

@@ -1,7 +1,8 @@
 //! Resources of the stage that AWS refuses to delete: an API that a custom domain maps to, and log groups with deletion
 //! protection.
 
-use super::{Aws, log_group};
+use super::log_group;
+use crate::aws::Aws;
 use crate::engine::{Plan, Step};
 use anyhow::Result;
 use aws_sdk_apigateway::types::{BasePathMapping, DomainName};

@@ -1,7 +1,8 @@
 //! SSM parameters: plain ones that say what is deployed, and the one that holds the API key.
 
-use super::{Aws, adopt, gone, is_ours, keys, owner};
-use crate::aws::{Failure, Missing, random_key};
+use super::keys;
+use super::ownership::{adopt, gone, is_ours, owner};
+use crate::aws::{Aws, Failure, Missing, random_key};
 use crate::engine::{Live, Owned, Owner, Resource, Secret};
 use crate::env::Tags;
 use crate::retry::{Made, make_or_adopt};

@@ -1,7 +1,7 @@
 //! Who may call a function's alias, or one of its versions: its resource policy.
 
-use super::{Aws, gone};
-use crate::aws::Missing;
+use super::ownership::gone;
+use crate::aws::{Aws, Missing};
 use crate::engine::{Live, Owner, Resource, Value};
 use crate::env::ALIAS;
 use crate::retry::until;

@@ -1,8 +1,12 @@
 //! The proof of a release: each version that is to serve is called before anything is moved. As API
 //! Gateway would call it; and where the routes change, by API Gateway itself.
 
-use super::{Aws, InFlight, Permission, Value, rest_api};
+use super::in_flight::InFlight;
+use super::permission::Permission;
+use super::rest_api;
+use crate::aws::Aws;
 use crate::contract::Endpoint;
+use crate::engine::Value;
 use crate::env::ALIAS_VARIABLE;
 use crate::release::Release;
 use crate::retry::pause;

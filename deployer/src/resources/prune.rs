@@ -2,8 +2,9 @@
 
 use super::deployments::{self, deployments, describe};
 use super::history::{self, Record};
-use super::{Aws, gone, versions};
-use crate::aws::Missing;
+use super::ownership::gone;
+use super::versions;
+use crate::aws::{Aws, Missing};
 use anyhow::Result;
 use futures_util::future::join_all;
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! What CloudWatch counted of late: requests, failures and times of the API, calls of its functions.
 
-use super::Aws;
 use super::metrics::{measure, measured};
+use crate::aws::Aws;
 use crate::env::ALIAS;
 use anyhow::Result;
 use serde::Serialize;

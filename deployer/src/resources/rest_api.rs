@@ -1,11 +1,13 @@
 //! The REST API and its routes: one OpenAPI document, replaced whole.
 
 use super::foreign_access::{ForeignAccess, of_api};
+use super::listed::make_unlisted;
 use super::observation::stop_access_log;
-use super::{AliasArn, Aws, gateway_gone, is_ours, make_unlisted, outputs, owner};
-use crate::aws::{Failure, Missing};
+use super::ownership::{gateway_gone, is_ours, owner};
+use crate::aws::{Aws, Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value, turn};
 use crate::env::{Env, Tags};
+use crate::ids::{AliasArn, ApiId};
 use crate::retry::{make_once, until};
 use anyhow::{Context, Result, bail};
 use aws_sdk_apigateway::types::{
@@ -19,8 +21,6 @@ use serde_json::{Map, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-outputs! { ApiId }
 
 /// A regional API. Its routes are its own: they are meaningless without it.
 #[derive(Debug, Serialize)]

@@ -6,9 +6,11 @@
 use super::deployments::{deployments, describe, described};
 use super::grant::is_void;
 use super::history::{Record, Served};
-use super::{ApiId, Aws, Serving, role, versions};
-use crate::aws::Missing;
+use super::serving::Serving;
+use super::{role, versions};
+use crate::aws::{Aws, Missing};
 use crate::env::ALIAS;
+use crate::ids::ApiId;
 use anyhow::Result;
 use aws_sdk_lambda::types::FunctionConfiguration;
 use futures_util::future::try_join_all;

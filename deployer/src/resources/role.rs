@@ -1,10 +1,11 @@
 //! The IAM role that a function runs as.
 
 use super::grant::Identity;
-use super::{Aws, adopt, gone, is_ours, owner};
-use crate::aws::{Failure, Missing};
+use super::ownership::{adopt, gone, is_ours, owner};
+use crate::aws::{Aws, Failure, Missing};
 use crate::engine::{Live, Owned, Resource};
 use crate::env::{Env, Tags};
+use crate::ids::RoleArn;
 use crate::retry::{Made, make_or_adopt};
 use anyhow::{Context, Result};
 use aws_sdk_iam::types::Tag;
@@ -13,36 +14,6 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-/// A role's ARN. Equal are those of one ARN, though the role may have been deleted and created again meanwhile.
-#[derive(Clone, Debug, Serialize)]
-#[serde(transparent)]
-pub struct RoleArn {
-    arn: String,
-    /// Its unique id, which a role that is created again doesn't have. None until IAM has returned it.
-    #[serde(skip)]
-    pub(super) id: Option<String>,
-}
-
-impl RoleArn {
-    pub(super) fn new(arn: impl Into<String>) -> Self {
-        Self { arn: arn.into(), id: None }
-    }
-
-    fn of_role(role: aws_sdk_iam::types::Role) -> Self {
-        Self { arn: role.arn, id: Some(role.role_id) }
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.arn
-    }
-}
-
-impl PartialEq for RoleArn {
-    fn eq(&self, other: &Self) -> bool {
-        self.arn == other.arn
-    }
-}
 
 /// A role with the policies that are written into it, and nothing else.
 #[derive(Clone, Debug, Serialize)]
@@ -249,7 +220,7 @@ impl Resource<Aws> for Role {
                 attached,
                 boundary,
             },
-            output: RoleArn::of_role(role),
+            output: RoleArn::with_id(role.arn, role.role_id),
         }))
     }
 
@@ -272,7 +243,7 @@ impl Resource<Aws> for Role {
         let attach = self.attached.iter().map(|arn| self.attach(cx, arn));
         let (put, attached) = tokio::join!(join_all(put), join_all(attach));
         put.into_iter().chain(attached).collect::<Result<()>>()?;
-        let arn = created.role.map(RoleArn::of_role);
+        let arn = created.role.map(|role| RoleArn::with_id(role.arn, role.role_id));
         arn.or_else(|| self.foretell(cx)).context("IAM told no ARN of the new role")
     }
 

@@ -1,7 +1,7 @@
 //! What serves, compared with what is on record: an alias or a stage may have been moved by hand.
 
-use super::Aws;
 use super::history::{Record, current};
+use crate::aws::Aws;
 use std::collections::BTreeMap;
 
 /// What the stage and the functions' aliases serve.

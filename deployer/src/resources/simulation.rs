@@ -5,8 +5,7 @@
 //! a session was given (IAM: "Testing IAM policies with the IAM policy simulator", and the operation's
 //! reference).
 
-use super::Aws;
-use crate::aws::Failure;
+use crate::aws::{Aws, Failure};
 use crate::rights::{Answer, Missing, Question};
 use anyhow::Result;
 use aws_sdk_iam::types::{

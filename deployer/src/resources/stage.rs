@@ -4,23 +4,26 @@
 mod settings;
 mod snapshot;
 
+use super::canary::Canary;
 use super::deployments::{deployments, described};
 use super::history::{self, Record, Served};
-use super::rest_api::busy_or_gone;
-use super::{
-    ApiId, Aws, Canary, Observation, Proof, Serving, Version, api_id, outputs, owner, versions,
-};
-use crate::aws::{Failure, Missing};
+use super::observation::Observation;
+use super::ownership::owner;
+use super::proof::Proof;
+use super::rest_api::{api_id, busy_or_gone};
+use super::serving::Serving;
+use super::versions;
+use crate::aws::{Aws, Failure, Missing};
 use crate::engine::{Live, Resource, Stopped, Value, turn};
 use crate::env::{ALIAS, ALIAS_VARIABLE, Tags};
+use crate::ids::{ApiId, StageName, Throttle, Version};
+use crate::resources::ownership::adopt;
 use crate::retry::{Made, make_or_adopt};
 use anyhow::{Result, bail};
 use aws_sdk_apigateway::types::PatchOperation;
 use futures_util::future::join_all;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
-
-outputs! { StageName }
 
 /// A stage owns its deployments: snapshots of the routes, each named by the hash of what it holds.
 #[derive(Clone, Debug, Serialize)]
@@ -58,22 +61,6 @@ pub enum Entry {
     },
     /// It served a moment ago, and what came after it disappointed.
     Return,
-}
-
-/// A limit.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Throttle {
-    /// Requests a second.
-    pub rate: f64,
-    /// Requests at once.
-    pub burst: i32,
-}
-
-impl Throttle {
-    pub fn of(a_second: u32, at_once: u32) -> Self {
-        let burst = i32::try_from(at_once).unwrap_or(i32::MAX);
-        Self { rate: f64::from(a_second), burst }
-    }
 }
 
 /// What is to be on record of a release.
@@ -206,7 +193,7 @@ impl Stage {
         };
         let make = || cx.call_new("apigateway:CreateStage", request);
         let exists = |failure: &Failure| failure.is("ConflictException");
-        match make_or_adopt(make, exists, || super::adopt(self, cx)).await? {
+        match make_or_adopt(make, exists, || adopt(self, cx)).await? {
             Made::Adopted(name) => Ok(name),
             Made::New(_) => Ok(StageName(self.name.clone())),
         }

@@ -3,14 +3,13 @@
 mod bound;
 
 use super::api_key::still_works;
+use super::listed::make_unlisted;
 use super::method_names::in_usage_plan;
-use super::{
-    ApiId, ApiKeyId, Aws, StageName, Throttle, gateway_gone, gone, is_ours, make_unlisted, outputs,
-    owner,
-};
-use crate::aws::{Failure, Missing};
+use super::ownership::{gateway_gone, gone, is_ours, owner};
+use crate::aws::{Aws, Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::Tags;
+use crate::ids::{ApiId, ApiKeyId, StageName, Throttle, UsagePlanId};
 use crate::retry::make_once;
 use anyhow::{Context, Result, bail};
 use aws_sdk_apigateway::types::{
@@ -24,8 +23,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub(super) use bound::Bound;
 pub use bound::gone_stages;
 use bound::{bound_of, take_gone};
-
-outputs! { UsagePlanId }
 
 /// The plan, the stages it is bound to and the keys that it is for.
 #[derive(Debug, Serialize)]
@@ -121,7 +118,8 @@ async fn read_list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
         let found = named.map(async |plan| {
             let id = plan.id().unwrap_or_default();
             let path = format!("/usageplans/{id}");
-            let (tags, keys) = tokio::try_join!(super::gateway_tags(cx, &path), keys(cx, id))?;
+            let (tags, keys) =
+                tokio::try_join!(super::ownership::gateway_tags(cx, &path), keys(cx, id))?;
             Ok::<_, anyhow::Error>(tags.map(|tags| Plan::of(&plan, tags, keys)))
         });
         plans.extend(try_join_all(found).await?.into_iter().flatten());

@@ -1,7 +1,6 @@
 //! A function's published versions, and the alias that says which of them serves.
 
-use super::Aws;
-use crate::aws::Missing;
+use crate::aws::{Aws, Missing};
 use crate::env::ALIAS;
 use anyhow::Result;
 use aws_sdk_lambda::types::{AliasRoutingConfiguration, FunctionConfiguration};

@@ -2,8 +2,8 @@
 //! the key's other callers their part.
 
 use crate::contract::Endpoint;
+use crate::ids::Throttle;
 use crate::quota::turn;
-use crate::resources::Throttle;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

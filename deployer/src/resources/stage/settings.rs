@@ -1,8 +1,9 @@
 //! What can be updated of a stage, each setting by the path that UpdateStage has for it (API Gateway API reference,
 //! "Patch operations"), and what UpdateStage is asked for to change some settings into others.
 
-use super::{Entry, Stage, Throttle};
+use super::{Entry, Stage};
 use crate::env::Env;
+use crate::ids::Throttle;
 use crate::resources::Observation;
 use crate::resources::method_names::{from_stage, in_stage};
 use aws_sdk_apigateway::operation::get_stage::GetStageOutput;

@@ -1,7 +1,7 @@
 //! The stages that a usage plan is bound to, and those among them that don't exist.
 
 use crate::aws::Aws;
-use crate::resources::Throttle;
+use crate::ids::Throttle;
 use crate::resources::method_names::from_usage_plan;
 use anyhow::Result;
 use aws_sdk_apigateway::types::{ApiStage, ThrottleSettings};
