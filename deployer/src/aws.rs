@@ -8,9 +8,6 @@ use crate::app::App;
 use crate::engine::{Secret, Stop};
 use crate::env::Env;
 use crate::http::{self, Clock};
-use crate::lease::Lease;
-use crate::resources::history::Record;
-use crate::resources::{Lists, Together};
 use crate::retry::{Outage, Pacer};
 use anyhow::{Context, Result, bail};
 use aws_smithy_async::time::SharedTimeSource;
@@ -18,10 +15,8 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 mod endpoints;
@@ -111,29 +106,6 @@ pub struct Aws {
     pub clock: Clock,
     /// What errors must not repeat.
     pub secrets: Secrets,
-    /// Log groups that this run has deleted. One that is back was created by Lambda or API Gateway.
-    pub deleted_log_groups: Mutex<BTreeSet<String>>,
-    /// Alarms that are to go.
-    pub leaving_alarms: Together,
-    /// How many things were made, or may have been, that only lists tell of, and no list has told of yet.
-    pub unlisted: AtomicUsize,
-    /// Whether this run has put a release on record, and so begun to move it in.
-    pub begun: AtomicBool,
-    /// The stage's API key, as it was read or made last.
-    pub key: Mutex<Option<Secret>>,
-    /// What API Gateway lists, while the stage is surveyed.
-    pub lists: Lists,
-    /// The releases on record, as they were read or written last.
-    pub records: Mutex<Vec<Record>>,
-    /// What is still to be put on record, when all else is done.
-    pub last_record: Mutex<Option<Record>>,
-    /// Keys that were rotated and still work, as they were listed last: ids, and until when (seconds since
-    /// 1970).
-    pub retiring: Mutex<BTreeMap<String, i64>>,
-    /// Whether this run removes access that the stack didn't create.
-    pub remove_foreign: bool,
-    /// What allows this run to change the stage, once it has it.
-    pub lease: OnceLock<Lease>,
     pacer: Pacer,
     /// Which nobody can stop.
     last: Pacer,
@@ -205,17 +177,6 @@ impl Aws {
             http: access.outage.watched(http),
             clock,
             secrets,
-            deleted_log_groups: Mutex::default(),
-            leaving_alarms: Together::default(),
-            unlisted: AtomicUsize::new(0),
-            begun: AtomicBool::new(false),
-            key: Mutex::default(),
-            lists: Lists::default(),
-            records: Mutex::default(),
-            last_record: Mutex::default(),
-            retiring: Mutex::default(),
-            remove_foreign: false,
-            lease: OnceLock::new(),
             pacer,
             last,
         })

@@ -13,9 +13,10 @@ mod record;
 
 pub use record::{HANDOVER, Held, KEY, Record, Seen, look};
 
-use crate::aws::{Aws, Failure};
+use crate::aws::Failure;
 use crate::resources::Bucket;
 use crate::retry::{Unfinished, every, pause};
+use crate::run::Run;
 use anyhow::{Context, Result, bail};
 use record::{delete, put};
 use std::ops::ControlFlow;
@@ -71,7 +72,7 @@ pub struct Intent<'a> {
 /// # Errors
 /// [`Held`], or that S3 can't be asked.
 pub async fn take(
-    aws: &Aws,
+    aws: &Run,
     seen: Seen,
     intent: &Intent<'_>,
     tell: &dyn Fn(String),
@@ -136,7 +137,7 @@ fn lost_race(failure: &Failure) -> bool {
 
 /// Until the lease is free or has lapsed. That a living run has it shows at its next beat.
 async fn wait(
-    aws: &Aws,
+    aws: &Run,
     mut seen: Seen,
     patience: Duration,
     tell: &dyn Fn(String),
@@ -169,7 +170,7 @@ async fn wait(
 }
 
 /// True when this run has made it.
-async fn make_bucket(aws: &Aws) -> Result<bool> {
+async fn make_bucket(aws: &Run) -> Result<bool> {
     let bucket = Bucket::private(aws.env.bucket(), &aws.env.partition);
     bucket.make(aws).await.context("taking the lease on the stage, for which its bucket is made")
 }
@@ -177,7 +178,7 @@ async fn make_bucket(aws: &Aws) -> Result<bool> {
 /// Does the work with the lease in hand, if there is one: renews it meanwhile, and frees it afterwards,
 /// together with what is done `last`. Should it be lost, the work is asked to stop.
 pub async fn keep<T, L>(
-    aws: &Aws,
+    aws: &Run,
     work: impl Future<Output = T>,
     last: impl Future<Output = L>,
 ) -> (T, L) {
@@ -208,7 +209,7 @@ impl Lease {
         self.lost.get()
     }
 
-    async fn renew(&self, aws: &Aws) -> ControlFlow<()> {
+    async fn renew(&self, aws: &Run) -> ControlFlow<()> {
         let mut state = self.state.lock().await;
         if state.deleted {
             return ControlFlow::Continue(());
@@ -234,7 +235,7 @@ impl Lease {
     }
 
     /// Writes the record over the one that this run wrote last.
-    async fn write(&self, aws: &Aws, state: &mut State) -> Result<(), Failure> {
+    async fn write(&self, aws: &Run, state: &mut State) -> Result<(), Failure> {
         match put(aws, &state.record, Some(&state.etag), false).await {
             Ok(etag) => state.etag = etag,
             Err(failure) if lost_race(&failure) => {
@@ -251,7 +252,7 @@ impl Lease {
     }
 
     /// What can't be freed lapses.
-    async fn free(&self, aws: &Aws) {
+    async fn free(&self, aws: &Run) {
         let mut state = self.state.lock().await;
         if !state.deleted && self.lost.get().is_none_or(Option::is_none) {
             state.record.held = false;
@@ -264,7 +265,7 @@ impl Lease {
     ///
     /// # Errors
     /// When another run has it now, or S3 can't be asked.
-    pub async fn delete(&self, aws: &Aws) -> Result<()> {
+    pub async fn delete(&self, aws: &Run) -> Result<()> {
         let mut state = self.state.lock().await;
         match delete(aws, &state.etag).await {
             Err(failure) if failure.status == Some(412) => {
@@ -288,7 +289,7 @@ fn nonce() -> Result<String> {
 }
 
 /// Whom to ask when it doesn't end: the caller's name in AWS, and the machine.
-pub fn holder(aws: &Aws) -> String {
+pub fn holder(aws: &Run) -> String {
     let who = aws.caller.splitn(6, ':').nth(5).filter(|who| !who.is_empty()).unwrap_or("somebody");
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match host.trim() {

@@ -5,7 +5,7 @@
 //! 1. **Load** ([`release`]): the packages that `cargo xtask package` left are proven to be those
 //!    of their manifest. Takes a directory, gives a [`release::Release`]. Asks nobody.
 //! 2. **Connect** ([`aws`]): credentials and region by AWS's standard chain; STS says whose they
-//!    are. Gives an [`aws::Aws`] and with it the [`env::Env`] from which every name follows.
+//!    are. Gives an [`aws::Aws`], the first part of a [`run::Run`], and with it the [`env::Env`] from which every name follows.
 //! 3. **State** ([`stack`]): plain code builds the graph of what is wanted. No IO, no AWS, no
 //!    order of steps: using another resource's output is what makes an edge.
 //! 4. **Survey** ([`engine::Graph::survey`]): every resource is read back into the type that says
@@ -69,6 +69,7 @@ pub mod release;
 pub mod resources;
 pub mod retry;
 pub mod rights;
+pub mod run;
 pub mod smoke;
 pub mod stack;
 pub mod widening;

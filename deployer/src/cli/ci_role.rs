@@ -4,12 +4,12 @@ use super::explain::Preflight;
 use super::run::{carry_out, connect, mind_interrupts, target, tell};
 use super::screen::{BOLD, DIM, GOOD, agrees, paint, result, say};
 use super::{Common, Exit, show_plan};
-use crate::aws::Aws;
 use crate::ci::{Jobs, Repo, parse_name, subjects, trust, variable};
 use crate::engine::{Graph, Kind, Plan, Silent, Stop, Survey, survey_owned};
 use crate::release::Release;
 use crate::resources::{CiPolicy, CiRole, OidcProvider};
 use crate::rights::{Mode, policies};
+use crate::run::Run;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -61,7 +61,7 @@ fn policy_arn(text: &str) -> Result<String, String> {
     }
 }
 
-static KINDS: LazyLock<[Kind<Aws>; 3]> = LazyLock::new(|| {
+static KINDS: LazyLock<[Kind<Run>; 3]> = LazyLock::new(|| {
     [
         Kind::of::<OidcProvider>(&[]),
         Kind::of::<CiPolicy>(&[]),
@@ -112,7 +112,7 @@ fn question(common: &Common, args: &Args, plan: &Plan) -> String {
     }
 }
 
-async fn survey(common: &Common, aws: &Aws, args: &Args) -> Result<Survey<'static, Aws>> {
+async fn survey(common: &Common, aws: &Run, args: &Args) -> Result<Survey<'static, Run>> {
     let (stop, silent) = (Stop::default(), Arc::new(Silent));
     let Some(repo) = &args.repo else {
         return survey_owned(aws, KINDS.as_slice(), &stop, silent).await;
@@ -147,7 +147,7 @@ fn jobs(args: &Args) -> Jobs {
 }
 
 /// The role, and what the repository must know of it.
-fn finish(common: &Common, aws: &Aws, args: &Args, repo: &Repo) {
+fn finish(common: &Common, aws: &Run, args: &Args, repo: &Repo) {
     let env = &aws.env;
     let role = env.iam_arn(&format!("role{}{}", env.ci_role_path(), env.ci_role()));
     let variables = BTreeMap::from([

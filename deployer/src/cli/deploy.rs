@@ -12,7 +12,6 @@ use super::values::duration;
 use super::watch::{self, Watch};
 use super::widen::Leave;
 use super::{Common, Exit, Patience, foreign, plan, show_plan};
-use crate::aws::Aws;
 use crate::engine::{Action, Plan, Report};
 use crate::lease;
 use crate::release::Release;
@@ -21,6 +20,7 @@ use crate::resources::{
 };
 use crate::retry::until;
 use crate::rights::Mode;
+use crate::run::Run;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ fn share(text: &str) -> Result<f64, String> {
 /// A deploy under way.
 struct Deploy<'a> {
     common: &'a Common,
-    aws: &'a Aws,
+    aws: &'a Run,
     release: &'a Release,
     watch: Watch,
     leave: Leave,
@@ -263,7 +263,7 @@ impl Deploy<'_> {
 
 /// Waits until AWS's lists tell of what was made, and no more of what was deleted: the next run must
 /// find it, or would make it again.
-pub async fn listed(common: &Common, aws: &Aws, report: &Report) -> Result<()> {
+pub async fn listed(common: &Common, aws: &Run, report: &Report) -> Result<()> {
     const NOTICED: Duration = Duration::from_secs(60);
     let deleted = report.done.iter().filter(|step| step.action == Action::Delete);
     let deleted = deleted.filter(|step| LISTED.contains(&step.kind.as_str()));

@@ -6,12 +6,12 @@ use super::run::{
 };
 use super::screen::{BAD, DIM, GOOD, ask, count, paint, result, say, time};
 use super::{Common, Exit, Patience, explain, show_plan};
-use crate::aws::Aws;
 use crate::engine::{Plan, Step, Survey};
 use crate::lease;
 use crate::resources::{Obstacles, delete_again};
 use crate::retry::until;
 use crate::rights::Mode;
+use crate::run::Run;
 use anyhow::{Context, Result};
 use std::sync::Once;
 use std::time::{Duration, Instant};
@@ -101,8 +101,8 @@ fn has_bucket(plan: &Plan) -> bool {
 /// With the lease in hand.
 async fn carry_out(
     common: &Common,
-    aws: &Aws,
-    (survey, plan): (Survey<'static, Aws>, Plan),
+    aws: &Run,
+    (survey, plan): (Survey<'static, Run>, Plan),
     started: Instant,
 ) -> Result<Exit> {
     if plan.steps.is_empty() {
@@ -143,7 +143,7 @@ async fn carry_out(
 /// Looks again, and says what is left. A log group that AWS has created again meanwhile is deleted;
 /// anything else may still be listed for a while, and is only left if it stays. The lease is gone by
 /// now: what another run has begun to make is its own.
-async fn sweep(common: &Common, aws: &Aws) -> Result<Vec<Step>> {
+async fn sweep(common: &Common, aws: &Run) -> Result<Vec<Step>> {
     let tell = Once::new();
     let gone = until("AWS to notice what was deleted", NOTICED, async || {
         let (lease, survey) = tokio::join!(lease::look(aws), survey_for_destroy(common, aws));

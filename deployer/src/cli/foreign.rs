@@ -1,9 +1,9 @@
 //! Access that the stack didn't create: shown by every run that reads the stage, removed when asked for.
 
 use super::screen::{CHANGED, count, paint};
-use crate::aws::Aws;
 use crate::engine::Plan;
 use crate::resources::{foreign_access, is_foreign};
+use crate::run::Run;
 use serde_json::{Value, json};
 
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -23,7 +23,7 @@ impl Removal {
 }
 
 /// What the last survey found and left, and how to remove it.
-pub fn lines(aws: &Aws) -> Vec<String> {
+pub fn lines(aws: &Run) -> Vec<String> {
     let found = foreign_access(aws);
     let line = |of: &str, what: String| format!("{} {of}: {what}", paint(CHANGED, "!"));
     let mut lines: Vec<String> =
@@ -38,11 +38,11 @@ pub fn lines(aws: &Aws) -> Vec<String> {
     lines
 }
 
-pub fn json(aws: &Aws) -> Value {
+pub fn json(aws: &Run) -> Value {
     json!(foreign_access(aws))
 }
 
 /// Whether there is any.
-pub fn is_there(aws: &Aws) -> bool {
+pub fn is_there(aws: &Run) -> bool {
     !foreign_access(aws).is_empty()
 }

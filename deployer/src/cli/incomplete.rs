@@ -3,13 +3,13 @@
 use super::run::{Partly, Surveyed, survey};
 use super::screen::{BAD, count, paint, result};
 use super::{Common, Exit};
-use crate::aws::Aws;
 use crate::engine::{Action, Foreign, Step};
 use crate::resources::history::{self, Record};
+use crate::run::Run;
 use anyhow::Result;
 
 /// Says what of the stage exists and what doesn't.
-pub async fn incomplete(common: &Common, aws: &Aws, found: &Partly) -> Result<Exit> {
+pub async fn incomplete(common: &Common, aws: &Run, found: &Partly) -> Result<Exit> {
     let records = history::read(aws).await.unwrap_or_default(); // the survey reports why not
     let live = history::current(&records);
     let release = live.map_or_else(|| found.release.clone(), Record::release);

@@ -3,9 +3,9 @@
 use super::run::{connect, deployed};
 use super::screen::{BAD, DIM, GOOD, can_ask, paint, result, say, time};
 use super::{Common, Exit};
-use crate::aws::Aws;
 use crate::http::get;
 use crate::resources::SecretParameter;
+use crate::run::Run;
 use anyhow::{Result, anyhow};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ pub async fn open(common: &Common, args: &OpenArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn url(common: &Common, aws: &Aws, path: &str) -> Result<String> {
+async fn url(common: &Common, aws: &Run, path: &str) -> Result<String> {
     let deployed = deployed(common, aws).await?;
     Ok(format!("{}{path}", aws.url(&deployed.api)))
 }

@@ -7,12 +7,12 @@ use super::run::{connect, look_at_lease, mind_interrupts, take_lease, with_lease
 use super::screen::{BAD, DIM, GOOD, agrees, paint, result, say};
 use super::values::{TIMEOUT, duration, number};
 use super::{Common, Exit, Patience};
-use crate::aws::Aws;
 use crate::engine::{Action, Report, Step, Stopped};
 use crate::ids::ApiId;
 use crate::lease::Intent;
 use crate::resources::keys::{self, Keys, Place, StageKey};
 use crate::resources::{SecretParameter, api_id, retiring};
+use crate::run::Run;
 use crate::smoke::await_key;
 use anyhow::{Context, Result, bail};
 use std::time::Duration;
@@ -156,7 +156,7 @@ async fn change(
     patience: &Patience,
     doing: &'static str,
     question: impl Fn(&Keys) -> Result<Option<String>>,
-    act: impl AsyncFn(&Aws, &Keys) -> Result<Vec<Step>>,
+    act: impl AsyncFn(&Run, &Keys) -> Result<Vec<Step>>,
 ) -> Result<Exit> {
     let aws = connect(common).await?;
     let seen = look_at_lease(common, &aws).await?;
@@ -193,9 +193,9 @@ async fn change(
 
 async fn go(
     common: &Common,
-    aws: &Aws,
+    aws: &Run,
     check: &impl Fn(&Keys) -> Result<Option<String>>,
-    act: &impl AsyncFn(&Aws, &Keys) -> Result<Vec<Step>>,
+    act: &impl AsyncFn(&Run, &Keys) -> Result<Vec<Step>>,
 ) -> Result<()> {
     let keys = Keys::read(aws).await?;
     check(&keys)?;
@@ -219,7 +219,7 @@ async fn go(
 /// See [`keys`]: in which order, and why.
 async fn replace(
     common: &Common,
-    aws: &Aws,
+    aws: &Run,
     api: &ApiId,
     keys: &Keys,
     args: &Rotate,
@@ -301,7 +301,7 @@ fn print(common: &Common, keys: &Keys, now: i64) {
 }
 
 /// What a plan and a status say of keys that were rotated and still work.
-pub fn still_working(aws: &Aws) -> Vec<String> {
+pub fn still_working(aws: &Run) -> Vec<String> {
     let until =
         |(id, until): (String, i64)| format!("key {id} was rotated and works until {}", utc(until));
     retiring(aws).into_iter().map(until).collect()

@@ -7,9 +7,9 @@ use super::run::connect;
 use super::screen::{result, say};
 use super::values::duration;
 use super::{Common, Exit, explain};
-use crate::aws::Aws;
 use crate::resources::{log_lines, log_sources};
 use crate::retry::pause;
+use crate::run::Run;
 use anyhow::{Result, bail};
 use futures_util::future::try_join_all;
 use line::Line;
@@ -95,7 +95,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
 }
 
 /// The log groups that are asked for, by name.
-async fn choose(common: &Common, aws: &Aws, names: &[String]) -> Result<Vec<(String, String)>> {
+async fn choose(common: &Common, aws: &Run, names: &[String]) -> Result<Vec<(String, String)>> {
     let mut sources = log_sources(aws).await?;
     if sources.is_empty() {
         bail!(explain::NotDeployed(common.stage.clone()));

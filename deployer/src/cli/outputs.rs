@@ -3,8 +3,8 @@
 use super::run::{connect, deployed};
 use super::screen::result;
 use super::{Common, Exit};
-use crate::aws::Aws;
 use crate::release::Release;
+use crate::run::Run;
 use anyhow::Result;
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    pub fn new(aws: &Aws, api_id: &str, release: &Release) -> Self {
+    pub fn new(aws: &Run, api_id: &str, release: &Release) -> Self {
         let env = aws.env.clone();
         Self {
             url: aws.url(api_id),

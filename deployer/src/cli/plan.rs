@@ -4,10 +4,10 @@ use super::explain::Preflight;
 use super::run::{Surveyed, connect, load_release, survey};
 use super::screen::{CHANGED, count, paint, result, say};
 use super::{Common, Exit, foreign, key, show_plan};
-use crate::aws::Aws;
 use crate::engine::{Action, Plan, Step};
 use crate::quota::{self, Estimate};
 use crate::resources::{check_reservations, gone_stages, history};
+use crate::run::Run;
 use crate::widening::widenings;
 use anyhow::{Context, Result};
 use checkout::{Checkout, Place, parse};
@@ -72,7 +72,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
 }
 
 /// What of a plan isn't seen in its steps.
-pub fn warnings(aws: &Aws, plan: &Plan) -> Vec<String> {
+pub fn warnings(aws: &Run, plan: &Plan) -> Vec<String> {
     let lost = history_lost(aws, plan).then(|| {
         format!("{}: this begins another, and earlier releases can't be restored", history::LOST)
     });
@@ -83,13 +83,13 @@ pub fn warnings(aws: &Aws, plan: &Plan) -> Vec<String> {
 }
 
 /// Whether the stage serves, or has served, and no record tells of it.
-fn history_lost(aws: &Aws, plan: &Plan) -> bool {
+fn history_lost(aws: &Run, plan: &Plan) -> bool {
     let exists = |step: &Step| step.id.is_some() && (step.kind == "stage" || is_version(step));
     history::known(aws).is_empty() && plan.steps.iter().any(exists)
 }
 
 /// Whether another API takes the place of one that has served.
-fn new_url(aws: &Aws, plan: &Plan) -> bool {
+fn new_url(aws: &Run, plan: &Plan) -> bool {
     let has_served = !history::known(aws).is_empty()
         || plan.steps.iter().any(|step| step.id.is_some() && is_version(step));
     let creates = |step: &Step| step.kind == "rest api" && step.action == Action::Create;

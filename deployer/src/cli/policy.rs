@@ -49,7 +49,7 @@ pub struct Args {
 
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let env = match connect(common).await {
-        Ok(aws) => aws.env,
+        Ok(aws) => aws.env.clone(),
         Err(error) if is_unanswered(&error) => placeholders(common)?,
         Err(error) => return Err(error),
     };

@@ -4,10 +4,10 @@
 use super::Common;
 use super::explain::failure;
 use super::screen::{BAD, CHANGED, DIM, GOOD, count, paint, result};
-use crate::aws::Aws;
 use crate::contract::Endpoint;
 use crate::lease;
 use crate::resources::{Calls, ColdStarts, Pulse, cold_starts, pulse, ringing};
+use crate::run::Run;
 use anyhow::{Error, Result};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ struct Health {
     holder: Result<Option<String>>,
 }
 
-async fn look(common: &Common, aws: &Aws) -> Health {
+async fn look(common: &Common, aws: &Run) -> Health {
     let functions: Vec<_> = common.functions().into_iter().collect();
     let holder = async { Ok(lease::look(aws).await?.holder(aws)) };
     let (alarms, pulse, cold, holder) =
@@ -28,7 +28,7 @@ async fn look(common: &Common, aws: &Aws) -> Health {
     Health { alarms, pulse, cold, holder }
 }
 
-pub async fn print(common: &Common, aws: &Aws) {
+pub async fn print(common: &Common, aws: &Run) {
     let Health { alarms, pulse, cold, holder } = look(common, aws).await;
     match alarms {
         Ok(alarms) if alarms.is_empty() => result(format!("alarms   {}", paint(GOOD, "none"))),
@@ -120,7 +120,7 @@ fn unknown(error: &Error) -> String {
 }
 
 /// The same for programs. What isn't known is null.
-pub async fn json(common: &Common, aws: &Aws) -> Value {
+pub async fn json(common: &Common, aws: &Run) -> Value {
     let Health { alarms, pulse, cold, holder } = look(common, aws).await;
     let alarms = alarms.ok().map(|alarms| {
         let one = |(name, reason)| json!({ "name": name, "reason": reason });

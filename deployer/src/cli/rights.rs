@@ -3,10 +3,11 @@
 use super::Common;
 use super::explain::failures;
 use super::screen::{CHANGED, DIM, paint, say};
-use crate::aws::{Aws, Failure};
+use crate::aws::Failure;
 use crate::engine::Plan;
 use crate::resources::{Asked, ask_rights};
 use crate::rights::{Missing, Mode, needs, questions};
+use crate::run::Run;
 use anyhow::{Error, Result, anyhow};
 use futures_util::FutureExt;
 use futures_util::future::{Either, LocalBoxFuture, Shared, select};
@@ -59,7 +60,7 @@ impl Check {
     pub async fn beside<'a, T>(
         self,
         common: &Common,
-        aws: &'a Aws,
+        aws: &'a Run,
         mode: Mode,
         read: impl Future<Output = Result<T>>,
     ) -> Result<(T, Rights<'a>)> {
@@ -98,7 +99,7 @@ impl Rights<'_> {
     ///
     /// # Errors
     /// [`Lacking`], with everything that is missing.
-    pub async fn check(&self, common: &Common, aws: &Aws, plan: &Plan) -> Result<()> {
+    pub async fn check(&self, common: &Common, aws: &Run, plan: &Plan) -> Result<()> {
         let needs = needs(plan, common.app.permissions_boundary);
         if needs.is_empty() {
             return Ok(());

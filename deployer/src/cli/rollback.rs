@@ -10,7 +10,6 @@ use super::screen::{CHANGED, GOOD, agrees, paint, say, time};
 use super::watch::{self, Watch};
 use super::widen::Leave;
 use super::{Common, Exit, Patience, deploy, releases, show_plan};
-use crate::aws::Aws;
 use crate::constructs::earlier;
 use crate::contract::reserved_now;
 use crate::engine::{Plan, Silent, Stop, Survey};
@@ -19,6 +18,7 @@ use crate::lease;
 use crate::resources::history::{self, Record, State};
 use crate::resources::{Entry, Proof, Restorable, Unrestorable, api_id, is_ours_or_absent};
 use crate::rights::Mode;
+use crate::run::Run;
 use anyhow::{Context, Result, bail};
 use futures_util::future::try_join_all;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ struct Found {
     to: Record,
     /// Why it isn't a newer release, where something of that was deleted.
     passed_over: Vec<String>,
-    survey: Survey<'static, Aws>,
+    survey: Survey<'static, Run>,
     plan: Plan,
 }
 
@@ -106,7 +106,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
 /// With the lease in hand.
 async fn go(
     common: &Common,
-    aws: &Aws,
+    aws: &Run,
     args: &Args,
     agreed: Found,
     (undisturbed, started): (bool, Instant),
@@ -140,7 +140,7 @@ async fn go(
 }
 
 /// Reads what serves, and plans to have the earlier release serve.
-async fn find(common: &Common, aws: &Aws, number: Option<u64>) -> Result<Found> {
+async fn find(common: &Common, aws: &Run, number: Option<u64>) -> Result<Found> {
     let (records, api) = tokio::try_join!(history::read(aws), api_id(aws))?;
     if api.is_none() && records.is_empty() {
         bail!(explain::NotDeployed(common.stage.clone()));

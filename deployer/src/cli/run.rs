@@ -17,6 +17,7 @@ use crate::lease;
 use crate::release::Release;
 use crate::resources::history::{self, State};
 use crate::resources::{Disproved, Withdrawn, api_id, fact, kinds, needed, served_code};
+use crate::run::Run;
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -24,7 +25,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant; // stands still and jumps in tests
 
-static KINDS: LazyLock<Vec<crate::engine::Kind<Aws>>> = LazyLock::new(kinds);
+static KINDS: LazyLock<Vec<crate::engine::Kind<Run>>> = LazyLock::new(kinds);
 
 /// The way to AWS that the arguments ask for.
 pub fn access(common: &Common) -> Access {
@@ -38,10 +39,10 @@ pub fn access(common: &Common) -> Access {
 }
 
 /// Connects, and says where to: the first line of every run.
-pub async fn connect(common: &Common) -> Result<Aws> {
+pub async fn connect(common: &Common) -> Result<Run> {
     let access = access(common);
     let connecting = Aws::connect(&access, &common.app, &common.stage);
-    let aws = connecting.await.context(Preflight)?;
+    let aws = Run::new(connecting.await.context(Preflight)?);
     aws.env.check(common.functions()).context(Preflight)?;
     if aws.clock.behind().abs() > 60 {
         let wrong = WrongClock { behind: aws.clock.behind() };
@@ -83,7 +84,7 @@ pub fn target(env: &Env, release: &Release) -> BTreeMap<String, String> {
 
 /// The stack, read: what is there, and what must be done.
 pub struct Surveyed {
-    pub survey: Survey<'static, Aws>,
+    pub survey: Survey<'static, Run>,
     pub plan: Plan,
     pub api: crate::engine::Handle<crate::ids::ApiId>,
     /// What isn't declared any more and stays all the same, with its kind: for a release that is kept,
@@ -92,7 +93,7 @@ pub struct Surveyed {
 }
 
 /// Reads everything that the stack declares, and everything that is left over.
-pub async fn survey(common: &Common, aws: &Aws, release: &Release) -> Result<Surveyed> {
+pub async fn survey(common: &Common, aws: &Run, release: &Release) -> Result<Surveyed> {
     let spinner = Spinner::new("reading what is live", common.quiet);
     let Stack { graph, api } = stack(&aws.env, release, &common.app);
     let stop = Stop::default();
@@ -107,8 +108,8 @@ pub async fn survey(common: &Common, aws: &Aws, release: &Release) -> Result<Sur
 /// Lists everything that bears the stage's tags.
 pub async fn survey_for_destroy(
     common: &Common,
-    aws: &Aws,
-) -> Result<(Survey<'static, Aws>, Plan)> {
+    aws: &Run,
+) -> Result<(Survey<'static, Run>, Plan)> {
     let spinner = Spinner::new("looking for everything of this stage", common.quiet);
     let survey = survey_owned(aws, &KINDS, &Stop::default(), Arc::new(Silent)).await;
     drop(spinner);
@@ -155,13 +156,13 @@ impl Partly {
 ///
 /// # Errors
 /// When AWS can't be asked; [`NotDeployed`] or [`Incomplete`] where nothing is, or not all.
-pub async fn deployed(common: &Common, aws: &Aws) -> Result<Deployed> {
+pub async fn deployed(common: &Common, aws: &Run) -> Result<Deployed> {
     let found = partly_deployed(common, aws).await?;
     found.deployed().ok_or_else(|| found.why(common))
 }
 
 /// What is deployed, or the part of it that exists.
-pub async fn partly_deployed(common: &Common, aws: &Aws) -> Result<Partly> {
+pub async fn partly_deployed(common: &Common, aws: &Run) -> Result<Partly> {
     let (version, git_sha) = (aws.env.parameter("version"), aws.env.parameter("git-sha"));
     let code = |function: &'static str| async move {
         Ok::<_, anyhow::Error>((function, served_code(aws, &aws.env.function(function)).await?))
@@ -190,21 +191,21 @@ pub async fn partly_deployed(common: &Common, aws: &Aws) -> Result<Partly> {
     Ok(Partly { api, release, since })
 }
 
-async fn live_on_record(aws: &Aws) -> Result<Option<(String, String, i64)>> {
+async fn live_on_record(aws: &Run) -> Result<Option<(String, String, i64)>> {
     let records = history::read(aws).await?;
     let live = history::current(&records).filter(|record| record.state.is_good());
     Ok(live.map(|record| (record.version.clone(), record.git_sha.clone(), record.time)))
 }
 
 /// Looks at the lease, before anything is read.
-pub async fn look_at_lease(common: &Common, aws: &Aws) -> Result<lease::Seen> {
+pub async fn look_at_lease(common: &Common, aws: &Run) -> Result<lease::Seen> {
     let seen = lease::look(aws).await.context(Preflight)?;
     wait_for_lists(common, aws, &seen).await?;
     Ok(seen)
 }
 
 /// Waits, where a run was stopped a moment ago, until AWS's lists tell of what it made. True if that was so.
-async fn wait_for_lists(common: &Common, aws: &Aws, seen: &lease::Seen) -> Result<bool> {
+async fn wait_for_lists(common: &Common, aws: &Run, seen: &lease::Seen) -> Result<bool> {
     let Some(lag) = seen.lag(aws) else { return Ok(false) };
     if !common.quiet {
         say(paint(
@@ -221,7 +222,7 @@ async fn wait_for_lists(common: &Common, aws: &Aws, seen: &lease::Seen) -> Resul
 /// there was nothing.
 pub async fn look_and_read<T, F>(
     common: &Common,
-    aws: &Aws,
+    aws: &Run,
     read: impl Fn() -> F,
     is_empty: impl Fn(&T) -> bool,
 ) -> Result<(lease::Seen, T)>
@@ -252,7 +253,7 @@ where
 /// read still holds.
 pub async fn take_lease(
     common: &Common,
-    aws: &Aws,
+    aws: &Run,
     seen: lease::Seen,
     intent: &lease::Intent<'_>,
 ) -> Result<bool> {
@@ -275,8 +276,8 @@ pub async fn take_lease(
 /// Does what the plan says, and shows how it goes.
 pub async fn carry_out(
     common: &Common,
-    aws: &Aws,
-    survey: &Survey<'static, Aws>,
+    aws: &Run,
+    survey: &Survey<'static, Run>,
     plan: &Plan,
 ) -> Report {
     let observer: Arc<dyn Observer> =
@@ -351,7 +352,7 @@ impl Observer for StopWhenExpired {
 }
 
 /// Says that a release isn't finished.
-pub fn stopped(common: &Common, aws: &Aws) -> Exit {
+pub fn stopped(common: &Common, aws: &Run) -> Exit {
     let number = history::current(&history::known(aws)).map_or(0, |record| record.number);
     say(format!("stopped: release {number} is not finished; run {} again to finish", common.verb));
     Exit::Interrupted
@@ -360,7 +361,7 @@ pub fn stopped(common: &Common, aws: &Aws) -> Exit {
 /// Changes the stage with the lease in hand. Should another run have taken it over meanwhile, says so.
 pub async fn with_lease(
     common: &Common,
-    aws: &Aws,
+    aws: &Run,
     change: impl Future<Output = Result<Exit>>,
 ) -> Result<Exit> {
     let (exit, last) = lease::keep(aws, change, history::write_last(aws)).await;
@@ -384,7 +385,7 @@ pub async fn with_lease(
 }
 
 /// Why a run has stopped that could not renew its lease: another has it now, or S3 didn't answer.
-fn lost_lease(aws: &Aws, holder: Option<&String>) -> anyhow::Error {
+fn lost_lease(aws: &Run, holder: Option<&String>) -> anyhow::Error {
     let error = match holder {
         Some(holder) => return anyhow!(LostLease(holder.clone())),
         None => aws.outage().failure("s3:PutObject", true),

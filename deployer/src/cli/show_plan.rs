@@ -1,10 +1,10 @@
 //! A plan, for people.
 
 use super::screen::{BAD, BOLD, CHANGED, DIM, GOOD, count, paint};
-use crate::aws::Aws;
 use crate::engine::{Action, Change, Plan, Step};
 use crate::quota::{self, Estimate};
 use crate::resources::{renewal, scarce_calls, turns_off};
+use crate::run::Run;
 use crate::widening::{Widening, widenings};
 use serde_json::Value;
 use std::fmt::Write;
@@ -63,7 +63,7 @@ pub fn summary(plan: &Plan) -> String {
 }
 
 /// How long AWS's quotas make a run of this plan wait; nothing where they don't.
-pub fn time(aws: &Aws, plan: &Plan) -> Option<String> {
+pub fn time(aws: &Run, plan: &Plan) -> Option<String> {
     let Estimate { least, most } = estimate(aws, plan);
     let (least, most) = (quota::seconds(least), quota::seconds(most));
     let text = match (least, most) {
@@ -76,7 +76,7 @@ pub fn time(aws: &Aws, plan: &Plan) -> Option<String> {
 }
 
 /// From the table that also paces the run. Nothing where there are no quotas.
-pub fn estimate(aws: &Aws, plan: &Plan) -> Estimate {
+pub fn estimate(aws: &Run, plan: &Plan) -> Estimate {
     let steps = plan.steps.iter().filter(|_| aws.is_paced());
     quota::estimate(steps.flat_map(scarce_calls).copied())
 }

@@ -4,11 +4,11 @@ use super::run::{Deployed, connect, deployed};
 use super::screen::{BAD, CHANGED, DIM, GOOD, paint, result, say};
 use super::values::{TIMEOUT, number};
 use super::{Common, Exit};
-use crate::aws::Aws;
 use crate::contract::Endpoint;
 use crate::engine::Secret;
 use crate::release::Release;
 use crate::resources::{InFlight, SecretParameter};
+use crate::run::Run;
 use crate::smoke::{Caller, Check, Verdict, checks, run_round};
 use anstyle::Style;
 use anyhow::{Result, bail};
@@ -84,7 +84,7 @@ pub fn tell_unjudged(verdicts: &[Verdict], severity: &str, style: Style) -> bool
 /// Calls every endpoint until all is well, or for so many seconds.
 pub async fn call_all(
     common: &Common,
-    aws: &Aws,
+    aws: &Run,
     api: &str,
     (endpoints, release): (&[Endpoint], &Release),
     seconds: u64,
@@ -130,7 +130,7 @@ fn table(verdicts: &[Verdict]) {
 }
 
 /// The failing request, its answer, and where to look.
-pub fn tell(verdict: &Verdict, url: &str, aws: &Aws) {
+pub fn tell(verdict: &Verdict, url: &str, aws: &Run) {
     let Check { path, function, .. } = &verdict.check;
     let failed = verdict.failure.as_deref().unwrap_or("failed");
     say(format!("{} {}: {failed}", paint(BAD, "error:"), verdict.check.name));

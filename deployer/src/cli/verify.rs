@@ -5,12 +5,12 @@ use super::releases::{shown, standing};
 use super::run::{Deployed, connect, deployed};
 use super::screen::{BAD, DIM, GOOD, paint, result, say};
 use super::{Common, Exit};
-use crate::aws::Aws;
 use crate::http::get;
 use crate::rebuild::{self, CannotTell, rebuild};
 use crate::release::{Release, base64_to_hex};
 use crate::resources::history::{self, Record};
 use crate::resources::{SecretParameter, attached_by_hand, of_api, of_function, served_code};
+use crate::run::Run;
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
@@ -127,7 +127,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
 /// What the stack didn't create and is beside what it did: by function, or by API.
 type ByHand = BTreeMap<String, Vec<String>>;
 
-async fn made_by_hand(common: &Common, aws: &Aws, live: &Deployed) -> Result<ByHand> {
+async fn made_by_hand(common: &Common, aws: &Run, live: &Deployed) -> Result<ByHand> {
     let of_one = async |short: &str| {
         let name = aws.env.function(short);
         let (attached, foreign) =
@@ -146,7 +146,7 @@ async fn made_by_hand(common: &Common, aws: &Aws, live: &Deployed) -> Result<ByH
 }
 
 /// What is deployed, and the record of it.
-async fn look(common: &Common, aws: &Aws) -> Result<(Deployed, Record)> {
+async fn look(common: &Common, aws: &Run) -> Result<(Deployed, Record)> {
     let live = deployed(common, aws).await?;
     let records = history::read(aws).await?;
     let Some(record) = history::current(&records) else {
@@ -171,7 +171,7 @@ async fn build(common: &Common, record: &Record) -> Result<Release> {
 /// A row for each function that is in any of the three.
 async fn compare_code(
     common: &Common,
-    aws: &Aws,
+    aws: &Run,
     record: &Record,
     rebuilt: &Release,
 ) -> Result<Vec<Row>> {
@@ -197,7 +197,7 @@ async fn compare_code(
 
 /// The commit by all that name one: the packages, SSM, the record, and each endpoint that tells.
 async fn compare_commit(
-    aws: &Aws,
+    aws: &Run,
     live: &Deployed,
     record: &Record,
     rebuilt: &Release,

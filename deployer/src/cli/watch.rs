@@ -7,13 +7,13 @@ use super::run::{carry_out, stopped};
 use super::screen::{BAD, CHANGED, DIM, GOOD, count, paint, say, time};
 use super::values::{TIMEOUT, number};
 use super::{Common, Exit, explain, smoke_test};
-use crate::aws::Aws;
 use crate::constructs::earlier;
 use crate::contract::reserved_now;
 use crate::engine::{Report, Silent, Stop, Stopped};
 use crate::ids::ApiId;
 use crate::resources::history::{self, Record, State};
 use crate::resources::{Entry, Needless, deployments, lost_versions};
+use crate::run::Run;
 use crate::smoke::Verdict;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub struct Watch {
 
 /// Ends what a walk has begun: the release that is unfinished is seen to serve well, or gone back from.
 /// With nothing unfinished there is nothing to do.
-pub async fn keep_or_return(common: &Common, aws: &Aws, api: &ApiId, watch: Watch) -> Result<Exit> {
+pub async fn keep_or_return(common: &Common, aws: &Run, api: &ApiId, watch: Watch) -> Result<Exit> {
     let records = history::known(aws);
     let Some(record) = history::current(&records) else { return Ok(Exit::Done) };
     match see(common, aws, api, record, watch).await {
@@ -46,7 +46,7 @@ pub async fn keep_or_return(common: &Common, aws: &Aws, api: &ApiId, watch: Watc
 
 async fn see(
     common: &Common,
-    aws: &Aws,
+    aws: &Run,
     api: &ApiId,
     record: &Record,
     watch: Watch,
@@ -64,7 +64,7 @@ async fn see(
 /// isn't good.
 async fn is_good(
     common: &Common,
-    aws: &Aws,
+    aws: &Run,
     api: &ApiId,
     record: &Record,
     watch: Watch,
@@ -94,7 +94,7 @@ async fn is_good(
 
 async fn smoke(
     common: &Common,
-    aws: &Aws,
+    aws: &Run,
     api: &ApiId,
     record: &Record,
     watch: Watch,
@@ -115,7 +115,7 @@ fn good(record: &Record) -> Record {
 }
 
 /// What no kept release needs once this one is good.
-async fn needless(common: &Common, aws: &Aws, api: &ApiId, record: &Record) -> Result<Needless> {
+async fn needless(common: &Common, aws: &Run, api: &ApiId, record: &Record) -> Result<Needless> {
     if record.state == State::Live {
         return Ok(Needless::default());
     }
@@ -126,7 +126,7 @@ async fn needless(common: &Common, aws: &Aws, api: &ApiId, record: &Record) -> R
 }
 
 /// It stays. What no kept release needs is deleted.
-async fn keep(common: &Common, aws: &Aws, record: Record, needless: Needless) -> Result<Exit> {
+async fn keep(common: &Common, aws: &Run, record: Record, needless: Needless) -> Result<Exit> {
     let number = record.number;
     if record.state == State::Live {
         return Ok(Exit::Done);
@@ -154,7 +154,7 @@ async fn keep(common: &Common, aws: &Aws, record: Record, needless: Needless) ->
 }
 
 /// Releases that were overtaken before anybody knew whether they are good are none to go back to.
-async fn close_overtaken(aws: &Aws, number: u64) -> Result<()> {
+async fn close_overtaken(aws: &Run, number: u64) -> Result<()> {
     for stale in history::known(aws) {
         let open = !stale.state.is_good() && stale.state != State::Failed;
         if open && stale.number < number {
@@ -170,7 +170,7 @@ async fn close_overtaken(aws: &Aws, number: u64) -> Result<()> {
 /// while it moved that in, it goes back at once. Says how the run ends.
 pub async fn clean_up(
     common: &Common,
-    aws: &Aws,
+    aws: &Run,
     api: &ApiId,
     (report, watch): (&Report, Watch),
     exit: Exit,
@@ -198,7 +198,7 @@ pub async fn clean_up(
 
 /// Puts back what served before the unfinished release: its versions, its routes, and what SSM tells of
 /// it. Where nothing was there before, nothing can be put back.
-pub async fn go_back(common: &Common, aws: &Aws, api: &ApiId, why: &str) -> Result<()> {
+pub async fn go_back(common: &Common, aws: &Run, api: &ApiId, why: &str) -> Result<()> {
     let records = history::known(aws);
     let Some(bad) = history::current(&records) else { return Ok(()) };
     let why = Some(why.chars().take(300).collect());
@@ -269,7 +269,7 @@ impl std::fmt::Display for Unreturned {
 impl std::error::Error for Unreturned {}
 
 /// Ends a return that an earlier run was kept from ending. True when there was one.
-pub async fn end_return(common: &Common, aws: &Aws, api: &ApiId) -> Result<bool> {
+pub async fn end_return(common: &Common, aws: &Run, api: &ApiId) -> Result<bool> {
     let records = history::known(aws);
     let returning = history::current(&records).filter(|r| r.state == State::Returning);
     let Some(Record { number, why, .. }) = returning else { return Ok(false) };

@@ -4,7 +4,6 @@ mod alarms;
 pub mod dashboard;
 
 use crate::app::App;
-use crate::aws::Aws;
 use crate::contract::Endpoint;
 use crate::engine::{Graph, Handle};
 use crate::env::{ALIAS, Env};
@@ -12,6 +11,7 @@ use crate::ids::{AliasArn, ApiId, BucketName, Throttle, Version};
 use crate::release::Release;
 use crate::resources::history::Record;
 use crate::resources::*;
+use crate::run::Run;
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ const MOST_LIMITED_ROUTES: usize = 20;
 
 /// The graph, and what a deploy's end has to tell.
 pub struct Stack {
-    pub graph: Graph<Aws>,
+    pub graph: Graph<Run>,
     pub api: Handle<ApiId>,
 }
 
@@ -140,7 +140,7 @@ pub fn stack(env: &Env, release: &Release, app: &App) -> Stack {
 
 /// What must be so for an earlier release to serve again: nothing is made or built for it, for its
 /// versions and the deployment of its routes have been kept.
-pub fn earlier(env: &Env, api: &ApiId, record: &Record, entry: Entry) -> Graph<Aws> {
+pub fn earlier(env: &Env, api: &ApiId, record: &Record, entry: Entry) -> Graph<Run> {
     let mut graph = Graph::new();
     let (name, api, of) = (env.stage.clone(), api.clone(), record.clone());
     let stage = graph.add(move |_| Stage {
@@ -171,7 +171,7 @@ fn facts(env: &Env, version: &str, git_sha: &str) -> [Parameter; 2] {
 
 /// A function with what is its own: a log group, a role that may write there, a package.
 fn function(
-    graph: &mut Graph<Aws>,
+    graph: &mut Graph<Run>,
     env: &Env,
     release: &Release,
     app: &App,

@@ -1,7 +1,8 @@
 //! What `lease.json` says, and how it is read and written.
 
-use crate::aws::{Aws, Failure};
+use crate::aws::Failure;
 use crate::object::{body, patiently, shown};
+use crate::run::Run;
 use anyhow::{Context, Result};
 use aws_smithy_types::byte_stream::ByteStream;
 use serde::{Deserialize, Serialize};
@@ -70,7 +71,7 @@ impl Seen {
     }
 
     /// Who has the stage, for what and since when, in words.
-    pub fn holder(&self, aws: &Aws) -> Option<String> {
+    pub fn holder(&self, aws: &Run) -> Option<String> {
         self.is_held().then(|| self.held(aws).to_string())
     }
 
@@ -81,7 +82,7 @@ impl Seen {
     /// Whether nobody had the stage for `time` until it was looked at, as far as the lease can tell;
     /// `empty` says that nothing was found of the stage then. A stage without a lease may be one that a
     /// run was just deleting.
-    pub fn was_free_for(&self, aws: &Aws, time: Duration, empty: bool) -> bool {
+    pub fn was_free_for(&self, aws: &Run, time: Duration, empty: bool) -> bool {
         let age = u64::try_from(self.age(aws)).unwrap_or_default();
         match self.etag {
             Some(_) => self.is_free() && Duration::from_secs(age) > time + HANDOVER,
@@ -90,7 +91,7 @@ impl Seen {
     }
 
     /// How long the last holder may still be saying how it ended, if it has just given the lease back.
-    pub fn handover(&self, aws: &Aws) -> Option<Duration> {
+    pub fn handover(&self, aws: &Run) -> Option<Duration> {
         let age = Duration::from_secs(u64::try_from(self.age(aws)).unwrap_or_default());
         let lately = self.etag.is_some() && self.is_free();
         HANDOVER.checked_sub(age).filter(|left| lately && !left.is_zero())
@@ -101,18 +102,18 @@ impl Seen {
     }
 
     /// How long AWS's lists may still not tell of what the last run made before it was stopped.
-    pub fn lag(&self, aws: &Aws) -> Option<Duration> {
+    pub fn lag(&self, aws: &Run) -> Option<Duration> {
         let unlisted = self.record.as_ref().is_some_and(|record| record.unlisted && !record.held);
         let age = Duration::from_secs(self.age(aws).max(0).unsigned_abs());
         crate::retry::LAG.checked_sub(age).filter(|left| unlisted && !left.is_zero())
     }
 
     /// Seconds since it was written.
-    pub(super) fn age(&self, aws: &Aws) -> i64 {
+    pub(super) fn age(&self, aws: &Run) -> i64 {
         aws.clock.now().saturating_sub(self.modified)
     }
 
-    pub(super) fn held(&self, aws: &Aws) -> Held {
+    pub(super) fn held(&self, aws: &Run) -> Held {
         let since = self.record.as_ref().map_or(self.modified, |record| record.since);
         let seconds = aws.clock.now().saturating_sub(since).max(0);
         Held { stage: aws.env.stage.clone(), record: self.record.clone(), seconds }
@@ -148,11 +149,11 @@ impl std::error::Error for Held {}
 ///
 /// # Errors
 /// When S3 can't be asked.
-pub async fn look(aws: &Aws) -> Result<Seen> {
+pub async fn look(aws: &Run) -> Result<Seen> {
     patiently(|| look_once(aws)).await.context("looking who has the stage")
 }
 
-async fn look_once(aws: &Aws) -> Result<Seen> {
+async fn look_once(aws: &Run) -> Result<Seen> {
     let (bucket, account) = (aws.env.bucket(), &aws.env.account);
     let get = || aws.s3.get_object().bucket(&bucket).key(KEY).expected_bucket_owner(account).send();
     let answer = match aws.call_last("s3:GetObject", false, get).await {
@@ -170,7 +171,7 @@ async fn look_once(aws: &Aws) -> Result<Seen> {
 /// Writes it over the one of this ETag, or where there is none. With `new`, the bucket was made a
 /// moment ago. Gives the new ETag.
 pub(super) async fn put(
-    aws: &Aws,
+    aws: &Run,
     record: &Record,
     etag: Option<&str>,
     new: bool,
@@ -189,7 +190,7 @@ pub(super) async fn put(
 }
 
 /// Deletes the one of this ETag.
-pub(super) async fn delete(aws: &Aws, etag: &str) -> Result<(), Failure> {
+pub(super) async fn delete(aws: &Run, etag: &str) -> Result<(), Failure> {
     let (bucket, account) = (aws.env.bucket(), &aws.env.account);
     let request = || {
         let request = aws.s3.delete_object().bucket(&bucket).key(KEY);

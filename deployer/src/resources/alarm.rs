@@ -2,9 +2,10 @@
 
 use super::metrics::measure;
 use super::ownership::{adopt, is_ours, owner};
-use crate::aws::{Aws, Missing};
+use crate::aws::Missing;
 use crate::engine::{Live, Owned, Resource};
 use crate::env::Tags;
+use crate::run::Run;
 use anyhow::Result;
 use aws_sdk_cloudwatch::types::{
     ComparisonOperator, Metric, MetricAlarm, MetricDataQuery, MetricStat, Tag,
@@ -147,7 +148,7 @@ impl Alarm {
     }
 
     /// Makes it, or replaces all of it. May be repeated.
-    async fn put(&self, cx: &Aws) -> Result<()> {
+    async fn put(&self, cx: &Run) -> Result<()> {
         let tag = |(key, value)| Tag::builder().key(key).value(value).build();
         let tags: Vec<Tag> = cx.env.tags().into_iter().map(tag).collect();
         let request = || {
@@ -172,7 +173,7 @@ impl Alarm {
 }
 
 /// An alarm that is there, by its name or the beginning of it, and its ARN.
-async fn alarms(cx: &Aws, name: Option<&str>, prefix: Option<&str>) -> Result<Vec<MetricAlarm>> {
+async fn alarms(cx: &Run, name: Option<&str>, prefix: Option<&str>) -> Result<Vec<MetricAlarm>> {
     let (mut found, mut token) = (vec![], None);
     loop {
         let request = || {
@@ -191,7 +192,7 @@ async fn alarms(cx: &Aws, name: Option<&str>, prefix: Option<&str>) -> Result<Ve
 }
 
 /// Of an alarm that is gone, CloudWatch says that it has none.
-pub(super) async fn tags_of(cx: &Aws, arn: &str) -> Result<Tags> {
+pub(super) async fn tags_of(cx: &Run, arn: &str) -> Result<Tags> {
     let request = || cx.cloudwatch.list_tags_for_resource().resource_arn(arn).send();
     let answer = cx.call("cloudwatch:ListTagsForResource", request).await.or_missing()?;
     let tags = answer.and_then(|answer| answer.tags).unwrap_or_default().into_iter();
@@ -202,7 +203,7 @@ pub(super) async fn tags_of(cx: &Aws, arn: &str) -> Result<Tags> {
 ///
 /// # Errors
 /// When CloudWatch can't be asked.
-pub async fn ringing(cx: &Aws) -> Result<Vec<(String, String)>> {
+pub async fn ringing(cx: &Run) -> Result<Vec<(String, String)>> {
     let off =
         |alarm: &MetricAlarm| alarm.state_value().is_some_and(|state| state.as_str() == "ALARM");
     let ringing = ours(cx, off).await?.into_iter();
@@ -211,7 +212,7 @@ pub async fn ringing(cx: &Aws) -> Result<Vec<(String, String)>> {
 
 /// Those of the stage's alarms that are asked for, with their names: only these are asked for tags.
 async fn ours(
-    cx: &Aws,
+    cx: &Run,
     asked_for: impl Fn(&MetricAlarm) -> bool,
 ) -> Result<Vec<(String, MetricAlarm)>> {
     let ours = list(cx, asked_for).await?.into_iter();
@@ -221,7 +222,7 @@ async fn ours(
 
 /// The alarms that bear a name of this stage, whosever they are, with their tags.
 async fn list(
-    cx: &Aws,
+    cx: &Run,
     asked_for: impl Fn(&MetricAlarm) -> bool,
 ) -> Result<Vec<(MetricAlarm, Tags)>> {
     let named = alarms(cx, None, Some(&format!("{}-", cx.env.name()))).await?.into_iter();
@@ -230,24 +231,24 @@ async fn list(
 }
 
 /// All of them; once in a survey.
-async fn listed(cx: &Aws) -> Result<Vec<(MetricAlarm, Tags)>> {
+async fn listed(cx: &Run) -> Result<Vec<(MetricAlarm, Tags)>> {
     cx.lists.get(&cx.lists.alarms, list(cx, |_| true)).await
 }
 
 /// None when it was deleted meanwhile.
-async fn with_tags(cx: &Aws, alarm: MetricAlarm) -> Result<Option<(MetricAlarm, Tags)>> {
+async fn with_tags(cx: &Run, alarm: MetricAlarm) -> Result<Option<(MetricAlarm, Tags)>> {
     let tags = tags_of(cx, alarm.alarm_arn().unwrap_or_default()).await?;
     let is_there =
         !tags.is_empty() || find(cx, alarm.alarm_name().unwrap_or_default()).await?.is_some();
     Ok(is_there.then_some((alarm, tags)))
 }
 
-async fn find(cx: &Aws, name: &str) -> Result<Option<MetricAlarm>> {
+async fn find(cx: &Run, name: &str) -> Result<Option<MetricAlarm>> {
     let mut found = alarms(cx, Some(name), None).await?.into_iter();
     Ok(found.find(|alarm| alarm.alarm_name() == Some(name)))
 }
 
-impl Resource<Aws> for Alarm {
+impl Resource<Run> for Alarm {
     const KIND: &'static str = "alarm";
     type Output = ();
 
@@ -255,11 +256,11 @@ impl Resource<Aws> for Alarm {
         self.name.clone()
     }
 
-    fn foretell(&self, _: &Aws) -> Option<()> {
+    fn foretell(&self, _: &Run) -> Option<()> {
         Some(())
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, ()>>> {
         let is = |(alarm, _): &(MetricAlarm, Tags)| alarm.alarm_name() == Some(&self.name);
         // DescribeAlarms is allowed nine times a second, so a survey asks for all at once.
         let found = match cx.lists.are_kept() {
@@ -279,18 +280,18 @@ impl Resource<Aws> for Alarm {
     }
 
     /// What is there is replaced without a word, so it is looked at first.
-    async fn create(&self, cx: &Aws) -> Result<()> {
+    async fn create(&self, cx: &Run) -> Result<()> {
         match adopt(self, cx).await? {
             Some(()) => Ok(()),
             None => self.put(cx).await,
         }
     }
 
-    async fn update(&self, cx: &Aws, _: &Live<Self, ()>) -> Result<()> {
+    async fn update(&self, cx: &Run, _: &Live<Self, ()>) -> Result<()> {
         self.put(cx).await
     }
 
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         let delete = |names: Vec<String>| async move {
             let request =
                 || cx.cloudwatch.delete_alarms().set_alarm_names(Some(names.clone())).send();
@@ -299,7 +300,7 @@ impl Resource<Aws> for Alarm {
         super::ownership::gone(cx.leaving_alarms.delete(id, AT_ONCE, delete).await)
     }
 
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let ours = listed(cx).await?.into_iter().filter(|(_, tags)| is_ours(&cx.env, tags));
         let names = ours.filter_map(|(alarm, _)| alarm.alarm_name);
         Ok(names.map(|name| Owned { id: name.clone(), name }).collect())

@@ -2,11 +2,12 @@
 
 use super::listed::make_unlisted;
 use super::ownership::{adopt, gateway_gone, is_ours, owner};
-use crate::aws::{Aws, Failure};
+use crate::aws::Failure;
 use crate::engine::{Live, Owned, Resource, Secret, Value};
 use crate::env::Tags;
 use crate::ids::ApiKeyId;
 use crate::retry::{Made, make_or_adopt};
+use crate::run::Run;
 use anyhow::Result;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
 use aws_smithy_types::DateTime;
@@ -28,7 +29,7 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    async fn make(&self, cx: &Aws, value: &Secret) -> Result<ApiKeyId, Failure> {
+    async fn make(&self, cx: &Run, value: &Secret) -> Result<ApiKeyId, Failure> {
         let request = || {
             let request = cx.apigateway.create_api_key().name(&self.name).value(value.reveal());
             // Left out, it means disabled.
@@ -62,7 +63,7 @@ pub(super) fn retires(tags: &Tags) -> Option<i64> {
 }
 
 /// Whether a key of ours was rotated, and its time is not over. It isn't declared, and yet no leftover.
-pub(super) async fn still_works(cx: &Aws, id: &str) -> Result<bool> {
+pub(super) async fn still_works(cx: &Run, id: &str) -> Result<bool> {
     let keys = list(cx, &cx.env.name()).await?.into_iter();
     let key = keys.filter(|key| is_ours(&cx.env, &key.tags)).find(|key| key.id == id);
     let until = key.and_then(|key| retires(&key.tags));
@@ -70,7 +71,7 @@ pub(super) async fn still_works(cx: &Aws, id: &str) -> Result<bool> {
 }
 
 /// Writes down until when a key works.
-pub(super) async fn retire(cx: &Aws, id: &str, until: i64) -> Result<()> {
+pub(super) async fn retire(cx: &Run, id: &str, until: i64) -> Result<()> {
     let arn = cx.env.gateway_arn(&format!("/apikeys/{id}"));
     let time = DateTime::from_secs(until).fmt(Format::DateTime)?;
     let tag =
@@ -80,19 +81,19 @@ pub(super) async fn retire(cx: &Aws, id: &str, until: i64) -> Result<()> {
 }
 
 /// The keys that were rotated and still work, as they were listed last: ids, and until when.
-pub fn retiring(cx: &Aws) -> BTreeMap<String, i64> {
+pub fn retiring(cx: &Run) -> BTreeMap<String, i64> {
     cx.retiring.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// The keys whose name begins so, the oldest first. That is how `nameQuery` matches.
-pub(super) async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
+pub(super) async fn list(cx: &Run, prefix: &str) -> Result<Vec<Key>> {
     match prefix == cx.env.name() {
         true => cx.lists.get(&cx.lists.keys, read_list(cx, prefix)).await,
         false => read_list(cx, prefix).await,
     }
 }
 
-async fn read_list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
+async fn read_list(cx: &Run, prefix: &str) -> Result<Vec<Key>> {
     let (mut keys, mut position) = (vec![], None);
     loop {
         let request = || {
@@ -118,7 +119,7 @@ async fn read_list(cx: &Aws, prefix: &str) -> Result<Vec<Key>> {
     }
 }
 
-impl Resource<Aws> for ApiKey {
+impl Resource<Run> for ApiKey {
     const KIND: &'static str = "api key";
     type Output = ApiKeyId;
 
@@ -128,7 +129,7 @@ impl Resource<Aws> for ApiKey {
 
     /// A value can't be changed. So a key of ours with another value isn't this one: this one is
     /// made, its users move to it, and only then does the other go, as a leftover.
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ApiKeyId>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, ApiKeyId>>> {
         let named = list(cx, &self.name).await?.into_iter().filter(|key| key.name == self.name);
         let (ours, others): (Vec<Key>, Vec<Key>) =
             named.partition(|key| is_ours(&cx.env, &key.tags));
@@ -145,7 +146,7 @@ impl Resource<Aws> for ApiKey {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<ApiKeyId> {
+    async fn create(&self, cx: &Run) -> Result<ApiKeyId> {
         let value = self.value.get()?;
         let exists = |failure: &Failure| failure.is("ConflictException");
         match make_or_adopt(|| self.make(cx, value), exists, || adopt(self, cx)).await? {
@@ -153,7 +154,7 @@ impl Resource<Aws> for ApiKey {
         }
     }
 
-    async fn update(&self, cx: &Aws, live: &Live<Self, ApiKeyId>) -> Result<ApiKeyId> {
+    async fn update(&self, cx: &Run, live: &Live<Self, ApiKeyId>) -> Result<ApiKeyId> {
         let enabled = PatchOperation::builder()
             .op(Op::Replace)
             .path("/enabled")
@@ -168,13 +169,13 @@ impl Resource<Aws> for ApiKey {
     }
 
     /// Leaves its usage plans by itself.
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         let request = || cx.apigateway.delete_api_key().api_key(id).send();
         let deleted = cx.call("apigateway:DeleteApiKey", request).await;
         gateway_gone(cx, &format!("/apikeys/{id}"), deleted).await
     }
 
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let keys = list(cx, &cx.env.name()).await?.into_iter();
         let ours: Vec<Key> = keys.filter(|key| is_ours(&cx.env, &key.tags)).collect();
         let until = ours.iter().filter_map(|key| Some((key.id.clone(), retires(&key.tags)?)));

@@ -1,10 +1,11 @@
 //! A function's package in the staging bucket, named by what is in it.
 
 use super::bucket::Bucket;
-use crate::aws::{Aws, Missing, UPLOAD};
+use crate::aws::{Missing, UPLOAD};
 use crate::engine::{Action, Live, Owner, Plan, Resource, Value};
 use crate::ids::{ArtifactKey, BucketName};
 use crate::release::{Package, Release};
+use crate::run::Run;
 use anyhow::{Context, Result, bail};
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
@@ -37,7 +38,7 @@ pub(super) fn key(function: &str, package: &Package) -> String {
 
 /// Uploads what a run is about to upload, while it takes the lease: a package is named by what it is and
 /// never changes, so nobody can be in its way. What fails is tried again, and told, in its turn.
-pub async fn upload_ahead(cx: &Aws, release: &Release, plan: &Plan) {
+pub async fn upload_ahead(cx: &Run, release: &Release, plan: &Plan) {
     let creates = |kind, name: &str| {
         plan.steps.iter().any(|s| s.action == Action::Create && s.kind == kind && s.name == name)
     };
@@ -63,7 +64,7 @@ impl Artifact {
     }
 }
 
-impl Resource<Aws> for Artifact {
+impl Resource<Run> for Artifact {
     const KIND: &'static str = "artifact";
     type Output = ArtifactKey;
 
@@ -72,11 +73,11 @@ impl Resource<Aws> for Artifact {
         format!("{}/{}", self.function, sha256.get(..12).unwrap_or("…"))
     }
 
-    fn foretell(&self, _: &Aws) -> Option<ArtifactKey> {
+    fn foretell(&self, _: &Run) -> Option<ArtifactKey> {
         Some(ArtifactKey(self.key()))
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ArtifactKey>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, ArtifactKey>>> {
         let Some(bucket) = self.bucket.known() else { return Ok(None) };
         let (key, account) = (self.key(), &cx.env.account);
         let request = || {
@@ -100,7 +101,7 @@ impl Resource<Aws> for Artifact {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<ArtifactKey> {
+    async fn create(&self, cx: &Run) -> Result<ArtifactKey> {
         if cx.lists.seen().uploaded.contains(&self.key()) {
             return Ok(ArtifactKey(self.key()));
         }
@@ -129,11 +130,11 @@ impl Resource<Aws> for Artifact {
         Ok(ArtifactKey(key))
     }
 
-    async fn update(&self, _: &Aws, live: &Live<Self, ArtifactKey>) -> Result<ArtifactKey> {
+    async fn update(&self, _: &Run, live: &Live<Self, ArtifactKey>) -> Result<ArtifactKey> {
         Ok(live.output.clone())
     }
 
-    async fn delete(_: &Aws, _: &str) -> Result<()> {
+    async fn delete(_: &Run, _: &str) -> Result<()> {
         Ok(())
     }
 }

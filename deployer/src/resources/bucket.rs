@@ -3,12 +3,13 @@
 
 use super::encryption::{BY_S3, encrypt, encryption};
 use super::ownership::{gone, is_ours, owner};
-use crate::aws::{Aws, Failure, Missing};
+use crate::aws::{Failure, Missing};
 use crate::engine::{Foreign, Live, Owned, Owner, Resource, turn};
 use crate::env::Tags;
 use crate::ids::BucketName;
 use crate::lease;
 use crate::retry::{Made, make_or_adopt, until};
+use crate::run::Run;
 use anyhow::{Error, Result, bail};
 use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::types::{
@@ -56,7 +57,7 @@ impl Bucket {
     ///
     /// # Errors
     /// When it is there and isn't ours, or S3 refuses.
-    pub async fn make(&self, cx: &Aws) -> Result<bool> {
+    pub async fn make(&self, cx: &Run) -> Result<bool> {
         // us-east-1 must not be named as a location; every other region must.
         let region = cx.env.region.as_str();
         let location = (region != "us-east-1").then(|| BucketLocationConstraint::from(region));
@@ -85,7 +86,7 @@ impl Bucket {
         Ok(matches!(make_or_adopt(make, exists, ours).await?, Made::New(_)))
     }
 
-    async fn block_public_access(&self, cx: &Aws) -> Result<(), Failure> {
+    async fn block_public_access(&self, cx: &Run) -> Result<(), Failure> {
         let block = PublicAccessBlockConfiguration::builder()
             .block_public_acls(true)
             .ignore_public_acls(true)
@@ -102,7 +103,7 @@ impl Bucket {
         cx.call_new("s3:PutBucketPublicAccessBlock", request).await.map(drop)
     }
 
-    async fn put_policy(&self, cx: &Aws) -> Result<(), Failure> {
+    async fn put_policy(&self, cx: &Run) -> Result<(), Failure> {
         let request = || {
             let request = cx.s3.put_bucket_policy().bucket(&self.name);
             request.expected_bucket_owner(&cx.env.account).policy(self.policy.to_string()).send()
@@ -112,7 +113,7 @@ impl Bucket {
 }
 
 /// None when the bucket is gone.
-async fn tags(cx: &Aws, bucket: &str) -> Result<Option<Tags>> {
+async fn tags(cx: &Run, bucket: &str) -> Result<Option<Tags>> {
     let request =
         || cx.s3.get_bucket_tagging().bucket(bucket).expected_bucket_owner(&cx.env.account).send();
     match cx.call("s3:GetBucketTagging", request).await {
@@ -125,7 +126,7 @@ async fn tags(cx: &Aws, bucket: &str) -> Result<Option<Tags>> {
     }
 }
 
-async fn is_blocked(cx: &Aws, bucket: &str) -> Result<bool> {
+async fn is_blocked(cx: &Run, bucket: &str) -> Result<bool> {
     let request = || {
         cx.s3.get_public_access_block().bucket(bucket).expected_bucket_owner(&cx.env.account).send()
     };
@@ -143,7 +144,7 @@ async fn is_blocked(cx: &Aws, bucket: &str) -> Result<bool> {
     }))
 }
 
-async fn policy(cx: &Aws, bucket: &str) -> Result<Value> {
+async fn policy(cx: &Run, bucket: &str) -> Result<Value> {
     let request =
         || cx.s3.get_bucket_policy().bucket(bucket).expected_bucket_owner(&cx.env.account).send();
     let answer = cx.call("s3:GetBucketPolicy", request).await.or_missing()?;
@@ -154,7 +155,7 @@ async fn policy(cx: &Aws, bucket: &str) -> Result<Value> {
 
 /// Deletes every object but `spare`, also versions and delete markers, should somebody have turned
 /// versioning on; says whether there were any.
-async fn empty(cx: &Aws, bucket: &str, spare: Option<&str>) -> Result<bool> {
+async fn empty(cx: &Run, bucket: &str, spare: Option<&str>) -> Result<bool> {
     let account = &cx.env.account;
     let (mut key, mut version, mut versioned) = (None, None, false);
     loop {
@@ -182,7 +183,7 @@ async fn empty(cx: &Aws, bucket: &str, spare: Option<&str>) -> Result<bool> {
     }
 }
 
-async fn remove(cx: &Aws, bucket: &str, objects: Vec<ObjectIdentifier>) -> Result<()> {
+async fn remove(cx: &Run, bucket: &str, objects: Vec<ObjectIdentifier>) -> Result<()> {
     if objects.is_empty() {
         return Ok(());
     }
@@ -212,7 +213,7 @@ async fn remove(cx: &Aws, bucket: &str, objects: Vec<ObjectIdentifier>) -> Resul
     Ok(())
 }
 
-impl Resource<Aws> for Bucket {
+impl Resource<Run> for Bucket {
     const KIND: &'static str = "bucket";
     type Output = BucketName;
     const EARLY: bool = true;
@@ -221,11 +222,11 @@ impl Resource<Aws> for Bucket {
         self.name.clone()
     }
 
-    fn foretell(&self, _: &Aws) -> Option<BucketName> {
+    fn foretell(&self, _: &Run) -> Option<BucketName> {
         Some(BucketName(self.name.clone()))
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, BucketName>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, BucketName>>> {
         let (name, account) = (&self.name, &cx.env.account);
         let head = || cx.s3.head_bucket().bucket(name).expected_bucket_owner(account).send();
         let live = |owner, props| {
@@ -262,7 +263,7 @@ impl Resource<Aws> for Bucket {
         Ok(live(owner(&cx.env, &tags), props))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<BucketName> {
+    async fn create(&self, cx: &Run) -> Result<BucketName> {
         // The lease may have needed it first.
         if !cx.lease.get().is_some_and(|lease| lease.made_bucket)
             && !self.make(cx).await?
@@ -276,7 +277,7 @@ impl Resource<Aws> for Bucket {
         Ok(BucketName(self.name.clone()))
     }
 
-    async fn update(&self, _: &Aws, live: &Live<Self, BucketName>) -> Result<BucketName> {
+    async fn update(&self, _: &Run, live: &Live<Self, BucketName>) -> Result<BucketName> {
         Ok(live.output.clone())
     }
 
@@ -285,7 +286,7 @@ impl Resource<Aws> for Bucket {
     /// (OperationAborted).
     async fn settle(
         &self,
-        cx: &Aws,
+        cx: &Run,
         live: Option<&Live<Self, BucketName>>,
         _: &BucketName,
     ) -> Result<()> {
@@ -305,7 +306,7 @@ impl Resource<Aws> for Bucket {
     /// Empties it while what used it is deleted, and again should something have come late. The lease goes
     /// last, on condition that it is still ours: from then on another run may have the stage, and its lease
     /// is not touched.
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         let (lease, account) = (cx.lease.get(), &cx.env.account);
         let versioned = empty(cx, id, lease.map(|_| lease::KEY)).await?;
         turn().await?;
@@ -325,7 +326,7 @@ impl Resource<Aws> for Bucket {
         .await
     }
 
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let name = cx.env.bucket();
         let account = &cx.env.account;
         let head = || cx.s3.head_bucket().bucket(&name).expected_bucket_owner(account).send();

@@ -3,10 +3,10 @@
 use super::metrics::{measure, measured};
 use super::proof::Proof;
 use super::versions;
-use crate::aws::Aws;
 use crate::engine::Value;
 use crate::ids::Version;
 use crate::retry::pause;
+use crate::run::Run;
 use anyhow::{Result, bail};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ impl Canary {
     /// to stop.
     pub async fn bake(
         &self,
-        cx: &Aws,
+        cx: &Run,
         proof: &Proof,
         live: &BTreeMap<String, Value<Version>>,
         candidates: &BTreeMap<String, String>,
@@ -86,7 +86,7 @@ impl Canary {
 
     async fn watch(
         &self,
-        cx: &Aws,
+        cx: &Run,
         proof: &Proof,
         candidates: &BTreeMap<String, String>,
         shares: &[Share],
@@ -132,7 +132,7 @@ struct Share {
 
 impl Share {
     /// Of all calls; or none.
-    async fn give(&self, cx: &Aws, share: Option<f64>) -> Result<()> {
+    async fn give(&self, cx: &Run, share: Option<f64>) -> Result<()> {
         match share {
             Some(share) => {
                 versions::serve(cx, &self.name, &self.version, Some((share, &self.main))).await
@@ -142,13 +142,13 @@ impl Share {
     }
 }
 
-async fn version_errors(cx: &Aws, name: &str, version: &str, from: i64, to: i64) -> Result<f64> {
+async fn version_errors(cx: &Run, name: &str, version: &str, from: i64, to: i64) -> Result<f64> {
     let resource = format!("{name}:{}", crate::env::ALIAS);
     let of = [("FunctionName", name), ("Resource", &resource), ("ExecutedVersion", version)];
     sum(cx, "AWS/Lambda", "Errors", &of, from, to).await
 }
 
-async fn api_errors(cx: &Aws, from: i64, to: i64) -> Result<f64> {
+async fn api_errors(cx: &Run, from: i64, to: i64) -> Result<f64> {
     let name = cx.env.name();
     let of = [("ApiName", name.as_str()), ("Stage", &cx.env.stage)];
     sum(cx, "AWS/ApiGateway", "5XXError", &of, from, to).await
@@ -156,7 +156,7 @@ async fn api_errors(cx: &Aws, from: i64, to: i64) -> Result<f64> {
 
 /// The sum of a metric. Nothing measured is nothing wrong.
 async fn sum(
-    cx: &Aws,
+    cx: &Run,
     namespace: &str,
     name: &str,
     of: &[(&str, &str)],

@@ -2,11 +2,12 @@
 
 use super::ownership::{adopt, gone, is_ours, owner};
 use super::role::{canonical, decode};
-use crate::aws::{Aws, Failure, Missing};
+use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource};
 use crate::env::{Env, Tags};
 use crate::ids::PolicyArn;
 use crate::retry::make_or_adopt;
+use crate::run::Run;
 use anyhow::{Context, Result};
 use aws_sdk_iam::types::{Policy, PolicyScopeType, Tag};
 use futures_util::future::try_join_all;
@@ -26,7 +27,7 @@ pub struct CiPolicy {
 }
 
 /// The policy itself and its tags.
-async fn get(cx: &Aws, arn: &str) -> Result<Option<(Policy, Tags)>> {
+async fn get(cx: &Run, arn: &str) -> Result<Option<(Policy, Tags)>> {
     let request = || cx.iam.get_policy().policy_arn(arn).send();
     let answer = cx.call("iam:GetPolicy", request).await.or_missing()?;
     let Some(policy) = answer.and_then(|answer| answer.policy) else { return Ok(None) };
@@ -35,7 +36,7 @@ async fn get(cx: &Aws, arn: &str) -> Result<Option<(Policy, Tags)>> {
 }
 
 /// The versions of a policy other than its default one, oldest first.
-async fn other_versions(cx: &Aws, arn: &str) -> Result<Vec<String>> {
+async fn other_versions(cx: &Run, arn: &str) -> Result<Vec<String>> {
     let (mut others, mut marker) = (vec![], None);
     loop {
         let list = || cx.iam.list_policy_versions().policy_arn(arn);
@@ -59,7 +60,7 @@ fn number(version: &str) -> u64 {
     version.trim_start_matches('v').parse().unwrap_or_default()
 }
 
-async fn delete_version(cx: &Aws, arn: &str, version: &str) -> Result<()> {
+async fn delete_version(cx: &Run, arn: &str, version: &str) -> Result<()> {
     let request = || cx.iam.delete_policy_version().policy_arn(arn).version_id(version).send();
     gone(cx.call("iam:DeletePolicyVersion", request).await)
 }
@@ -70,7 +71,7 @@ impl CiPolicy {
     }
 }
 
-impl Resource<Aws> for CiPolicy {
+impl Resource<Run> for CiPolicy {
     const KIND: &'static str = "ci policy";
     type Output = PolicyArn;
 
@@ -78,11 +79,11 @@ impl Resource<Aws> for CiPolicy {
         self.name.clone()
     }
 
-    fn foretell(&self, cx: &Aws) -> Option<PolicyArn> {
+    fn foretell(&self, cx: &Run) -> Option<PolicyArn> {
         Some(PolicyArn(cx.env.ci_policy_arn(&self.name)))
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, PolicyArn>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, PolicyArn>>> {
         let arn = cx.env.ci_policy_arn(&self.name);
         let Some((policy, tags)) = get(cx, &arn).await? else { return Ok(None) };
         let version = policy.default_version_id.unwrap_or_default();
@@ -101,7 +102,7 @@ impl Resource<Aws> for CiPolicy {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<PolicyArn> {
+    async fn create(&self, cx: &Run) -> Result<PolicyArn> {
         let tag = |(k, v): (&String, &String)| Tag::builder().key(k).value(v).build().ok();
         let tags: Vec<Tag> = cx.env.tags().iter().filter_map(tag).collect();
         let request = || {
@@ -117,7 +118,7 @@ impl Resource<Aws> for CiPolicy {
     }
 
     /// A new version, which counts from then on. The oldest goes before it if there are as many as there may be.
-    async fn update(&self, cx: &Aws, live: &Live<Self, PolicyArn>) -> Result<PolicyArn> {
+    async fn update(&self, cx: &Run, live: &Live<Self, PolicyArn>) -> Result<PolicyArn> {
         let arn = live.output.as_str();
         if live.props.document == self.document {
             return Ok(live.output.clone());
@@ -142,14 +143,14 @@ impl Resource<Aws> for CiPolicy {
     }
 
     /// All versions, for IAM deletes only a policy that has no other than the default one (DeletePolicy).
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         for version in other_versions(cx, id).await? {
             delete_version(cx, id, &version).await?;
         }
         gone(cx.call("iam:DeletePolicy", || cx.iam.delete_policy().policy_arn(id).send()).await)
     }
 
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let (mut found, mut marker) = (vec![], None);
         loop {
             let request = || {

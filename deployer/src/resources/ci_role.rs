@@ -2,12 +2,13 @@
 
 use super::ownership::{gone, owner};
 use super::role::{Role, canonical};
-use crate::aws::{Aws, Failure, Missing};
+use crate::aws::{Failure, Missing};
 use crate::ci::{AUDIENCE, ISSUER, provider_arn};
 use crate::engine::{Foreign, Live, Owned, Owner, Resource};
 use crate::env::Env;
 use crate::ids::RoleArn;
 use crate::retry::{Made, make_or_adopt};
+use crate::run::Run;
 use anyhow::{Result, bail};
 use aws_sdk_iam::types::Tag;
 use percent_encoding::percent_decode_str;
@@ -40,7 +41,7 @@ impl CiRole {
     }
 }
 
-impl Resource<Aws> for CiRole {
+impl Resource<Run> for CiRole {
     const KIND: &'static str = "ci role";
     type Output = RoleArn;
 
@@ -48,33 +49,33 @@ impl Resource<Aws> for CiRole {
         self.0.name()
     }
 
-    fn foretell(&self, cx: &Aws) -> Option<RoleArn> {
+    fn foretell(&self, cx: &Run) -> Option<RoleArn> {
         self.0.foretell(cx)
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, RoleArn>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, RoleArn>>> {
         let Some(Live { props, output, id, owner }) = self.0.read(cx).await? else {
             return Ok(None);
         };
         Ok(Some(Live { props: Self(props), output, id, owner }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<RoleArn> {
+    async fn create(&self, cx: &Run) -> Result<RoleArn> {
         self.0.create(cx).await
     }
 
-    async fn update(&self, cx: &Aws, live: &Live<Self, RoleArn>) -> Result<RoleArn> {
+    async fn update(&self, cx: &Run, live: &Live<Self, RoleArn>) -> Result<RoleArn> {
         let Live { props, output, id, owner } = live;
         let (output, id, owner) = (output.clone(), id.clone(), owner.clone());
         self.0.update(cx, &Live { props: props.0.clone(), output, id, owner }).await
     }
 
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         Role::delete(cx, id).await
     }
 
     /// By its name, for there is one a stage and region.
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let name = cx.env.ci_role();
         let Some((_, tags)) = super::role::get(cx, &name).await? else { return Ok(vec![]) };
         if let Owner::Other(whose) = owner(&cx.env, &tags) {
@@ -105,7 +106,7 @@ struct Found {
     made_here: bool,
 }
 
-async fn find(cx: &Aws) -> Result<Option<Found>> {
+async fn find(cx: &Run) -> Result<Option<Found>> {
     let arn = provider_arn(&cx.env);
     let request =
         || cx.iam.get_open_id_connect_provider().open_id_connect_provider_arn(&arn).send();
@@ -118,7 +119,7 @@ async fn find(cx: &Aws) -> Result<Option<Found>> {
 
 /// Whether another role than ours lets in whom the provider vouches for. Policies are listed with the
 /// roles, percent-encoded.
-async fn is_used_by_others(cx: &Aws) -> Result<bool> {
+async fn is_used_by_others(cx: &Run) -> Result<bool> {
     let (ours, arn) = (cx.env.ci_role(), provider_arn(&cx.env));
     let mut marker = None;
     loop {
@@ -137,7 +138,7 @@ async fn is_used_by_others(cx: &Aws) -> Result<bool> {
     }
 }
 
-impl Resource<Aws> for OidcProvider {
+impl Resource<Run> for OidcProvider {
     const KIND: &'static str = "oidc provider";
     type Output = ();
 
@@ -146,7 +147,7 @@ impl Resource<Aws> for OidcProvider {
     }
 
     /// Whoever made it, it serves; unless it is for other tokens, when its owner has to be asked.
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, ()>>> {
         let Some(Found { audiences, .. }) = find(cx).await? else { return Ok(None) };
         if !audiences.contains(&self.audience) {
             let (arn, audience) = (provider_arn(&cx.env), &self.audience);
@@ -162,7 +163,7 @@ impl Resource<Aws> for OidcProvider {
 
     /// Without a thumbprint: IAM knows GitHub's certificates (IAM: "Create an OpenID Connect identity
     /// provider").
-    async fn create(&self, cx: &Aws) -> Result<()> {
+    async fn create(&self, cx: &Run) -> Result<()> {
         let tag = Tag::builder().key(MADE_BY.0).value(MADE_BY.1).build()?;
         let request = || {
             let request = cx.iam.create_open_id_connect_provider().url(format!("https://{ISSUER}"));
@@ -175,11 +176,11 @@ impl Resource<Aws> for OidcProvider {
         }
     }
 
-    async fn update(&self, _: &Aws, _: &Live<Self, ()>) -> Result<()> {
+    async fn update(&self, _: &Run, _: &Live<Self, ()>) -> Result<()> {
         Ok(())
     }
 
-    async fn delete(cx: &Aws, _: &str) -> Result<()> {
+    async fn delete(cx: &Run, _: &str) -> Result<()> {
         let arn = provider_arn(&cx.env);
         let request =
             || cx.iam.delete_open_id_connect_provider().open_id_connect_provider_arn(&arn).send();
@@ -187,7 +188,7 @@ impl Resource<Aws> for OidcProvider {
     }
 
     /// Where it was made here, and no other role needs it.
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let made_here = find(cx).await?.is_some_and(|found| found.made_here);
         match made_here && !is_used_by_others(cx).await? {
             true => Ok(vec![Owned { name: ISSUER.to_owned(), id: ISSUER.to_owned() }]),

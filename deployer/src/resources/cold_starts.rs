@@ -4,7 +4,7 @@
 
 use super::log_lines::page;
 use super::pulse::HOUR;
-use crate::aws::Aws;
+use crate::run::Run;
 use anyhow::Result;
 use futures_util::future::try_join_all;
 use serde::Serialize;
@@ -25,14 +25,14 @@ pub struct ColdStarts {
 ///
 /// # Errors
 /// When CloudWatch Logs can't be asked.
-pub async fn cold_starts(cx: &Aws, functions: &[&str]) -> Result<BTreeMap<String, ColdStarts>> {
+pub async fn cold_starts(cx: &Run, functions: &[&str]) -> Result<BTreeMap<String, ColdStarts>> {
     let pages = (REQUESTS / functions.len().max(1)).max(1);
     let one = async |short: &&str| Ok((String::from(*short), of_function(cx, short, pages).await?));
     let all = try_join_all(functions.iter().take(REQUESTS).map(one)).await;
     all.map(|all| all.into_iter().collect())
 }
 
-async fn of_function(cx: &Aws, short: &str, pages: usize) -> Result<ColdStarts> {
+async fn of_function(cx: &Run, short: &str, pages: usize) -> Result<ColdStarts> {
     let (group, from) = (cx.env.log_group(short), (cx.clock.now() - HOUR) * 1000);
     let (mut starts, mut token) = (ColdStarts::default(), None);
     for _ in 0..pages {

@@ -1,8 +1,8 @@
 //! How many calls of a function may run at once: a part of what the account may, reserved for it.
 
 use super::room::lambda_room;
-use crate::aws::Aws;
 use crate::engine::{Change, Plan, Step};
+use crate::run::Run;
 use anyhow::{Result, bail};
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub fn turns_off(step: &Step) -> bool {
 ///
 /// # Errors
 /// [`TooMuchReserved`].
-pub async fn check_reservations(cx: &Aws, plan: &Plan) -> Result<()> {
+pub async fn check_reservations(cx: &Run, plan: &Plan) -> Result<()> {
     let number = |value: &Option<serde_json::Value>| value.as_ref().and_then(|v| v.as_i64());
     let more =
         |change: &Change| number(&change.to).unwrap_or(0) - number(&change.from).unwrap_or(0);
@@ -72,7 +72,7 @@ impl std::error::Error for TooMuchReserved {}
 ///
 /// # Errors
 /// When Lambda refuses: at least a hundred of an account's must stay unreserved (PutFunctionConcurrency).
-pub async fn reserve(cx: &Aws, name: &str, calls: Option<i32>) -> Result<()> {
+pub async fn reserve(cx: &Run, name: &str, calls: Option<i32>) -> Result<()> {
     let Some(calls) = calls else {
         let request = || cx.lambda.delete_function_concurrency().function_name(name).send();
         cx.call("lambda:DeleteFunctionConcurrency", request).await?;

@@ -1,9 +1,10 @@
 //! A CloudWatch dashboard: what is to be seen of a stage, on one page of the console.
 
 use super::ownership::{adopt, is_ours, owner};
-use crate::aws::{Aws, Missing};
+use crate::aws::Missing;
 use crate::engine::{Live, Owned, Resource};
 use crate::env::Tags;
+use crate::run::Run;
 use anyhow::Result;
 use aws_sdk_cloudwatch::types::Tag;
 use serde::{Serialize, Serializer};
@@ -51,7 +52,7 @@ fn canonical(value: &Value) -> Value {
 
 impl Dashboard {
     /// Makes it, or replaces all of it. May be repeated.
-    async fn put(&self, cx: &Aws) -> Result<()> {
+    async fn put(&self, cx: &Run) -> Result<()> {
         let tag = |(key, value)| Tag::builder().key(key).value(value).build();
         let tags: Vec<Tag> = cx.env.tags().into_iter().map(tag).collect();
         let request = || {
@@ -64,7 +65,7 @@ impl Dashboard {
     }
 }
 
-async fn body(cx: &Aws, name: &str) -> Result<Option<Value>> {
+async fn body(cx: &Run, name: &str) -> Result<Option<Value>> {
     let get = || cx.cloudwatch.get_dashboard().dashboard_name(name).send();
     let answer = cx.call("cloudwatch:GetDashboard", get).await.or_missing()?;
     let text = answer.map(|answer| answer.dashboard_body.unwrap_or_default());
@@ -74,13 +75,13 @@ async fn body(cx: &Aws, name: &str) -> Result<Option<Value>> {
 
 /// Body and tags of a dashboard that is there. What CloudWatch says of the tags of one that isn't is documented nowhere,
 /// so they are asked for afterwards.
-async fn find(cx: &Aws, name: &str) -> Result<Option<(Value, Tags)>> {
+async fn find(cx: &Run, name: &str) -> Result<Option<(Value, Tags)>> {
     let Some(body) = body(cx, name).await? else { return Ok(None) };
     let tags = super::alarm::tags_of(cx, &cx.env.dashboard_arn(name)).await?;
     Ok(Some((body, tags)))
 }
 
-impl Resource<Aws> for Dashboard {
+impl Resource<Run> for Dashboard {
     const KIND: &'static str = "dashboard";
     type Output = ();
 
@@ -88,11 +89,11 @@ impl Resource<Aws> for Dashboard {
         self.name.clone()
     }
 
-    fn foretell(&self, _: &Aws) -> Option<()> {
+    fn foretell(&self, _: &Run) -> Option<()> {
         Some(())
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, ()>>> {
         let Some((is, tags)) = find(cx, &self.name).await? else { return Ok(None) };
         Ok(Some(Live {
             owner: owner(&cx.env, &tags),
@@ -103,24 +104,24 @@ impl Resource<Aws> for Dashboard {
     }
 
     /// What is there is replaced without a word, so it is looked at first.
-    async fn create(&self, cx: &Aws) -> Result<()> {
+    async fn create(&self, cx: &Run) -> Result<()> {
         match adopt(self, cx).await? {
             Some(()) => Ok(()),
             None => self.put(cx).await,
         }
     }
 
-    async fn update(&self, cx: &Aws, _: &Live<Self, ()>) -> Result<()> {
+    async fn update(&self, cx: &Run, _: &Live<Self, ()>) -> Result<()> {
         self.put(cx).await
     }
 
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         let request = || cx.cloudwatch.delete_dashboards().dashboard_names(id).send();
         super::ownership::gone(cx.call("cloudwatch:DeleteDashboards", request).await)
     }
 
     /// A stage has one, whose name follows; the list of all would tell no tags.
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let name = cx.env.dashboard();
         let ours = find(cx, &name).await?.is_some_and(|(_, tags)| is_ours(&cx.env, &tags));
         Ok(ours.then(|| Owned { id: name.clone(), name }).into_iter().collect())

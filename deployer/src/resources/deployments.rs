@@ -2,9 +2,10 @@
 
 use super::history;
 use super::ownership::gone;
-use crate::aws::{Aws, Missing};
+use crate::aws::Missing;
 use crate::contract::Endpoint;
 use crate::retry::{make_once, until};
+use crate::run::Run;
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub(super) struct Deployment {
     pub description: String,
 }
 
-pub(super) async fn deployments(cx: &Aws, api: &str) -> Result<Vec<Deployment>> {
+pub(super) async fn deployments(cx: &Run, api: &str) -> Result<Vec<Deployment>> {
     let (mut found, mut position) = (vec![], None);
     loop {
         let request = || {
@@ -64,7 +65,7 @@ pub(super) fn routes(endpoints: &[Endpoint]) -> Routes {
 ///
 /// # Errors
 /// When API Gateway can't be asked.
-pub(super) async fn holds(cx: &Aws, api: &str, id: &str, routes: &Routes) -> Result<bool> {
+pub(super) async fn holds(cx: &Run, api: &str, id: &str, routes: &Routes) -> Result<bool> {
     let request = || {
         let request = cx.apigateway.get_deployment().rest_api_id(api).deployment_id(id);
         request.embed("apisummary").send()
@@ -82,7 +83,7 @@ pub(super) async fn holds(cx: &Aws, api: &str, id: &str, routes: &Routes) -> Res
 }
 
 /// Deletes a deployment, unless a stage serves it.
-pub(super) async fn delete(cx: &Aws, api: &str, id: &str) -> Result<()> {
+pub(super) async fn delete(cx: &Run, api: &str, id: &str) -> Result<()> {
     let request = || cx.apigateway.delete_deployment().rest_api_id(api).deployment_id(id).send();
     match cx.call("apigateway:DeleteDeployment", request).await {
         // Also a stage of another owner, or a canary's share of its calls.
@@ -96,7 +97,7 @@ pub(super) async fn delete(cx: &Aws, api: &str, id: &str) -> Result<()> {
 ///
 /// # Errors
 /// When API Gateway refuses.
-pub async fn discard(cx: &Aws, api: &str, fingerprint: &str) -> Result<()> {
+pub async fn discard(cx: &Run, api: &str, fingerprint: &str) -> Result<()> {
     let records = history::known(cx);
     if records.iter().any(|r| r.state.is_good() && r.deployment == fingerprint) {
         return Ok(());
@@ -119,7 +120,7 @@ const IMPORTED: Duration = Duration::from_secs(60);
 /// When there is none, and none may be made: what could be snapshotted now is another. Or when no snapshot
 /// holds the routes within a minute.
 pub(super) async fn deployment(
-    cx: &Aws,
+    cx: &Run,
     api: &str,
     fingerprint: &str,
     may_be_made: Option<&Routes>,

@@ -6,7 +6,8 @@
 
 use super::ownership::gone;
 use super::permission;
-use crate::aws::{Aws, Missing};
+use crate::aws::Missing;
+use crate::run::Run;
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -45,7 +46,7 @@ impl Serialize for ForeignAccess {
 
 impl ForeignAccess {
     /// What is to be removed of it: everything, or nothing. What stays is noted for [`foreign_access`].
-    pub(super) fn removed_by(self, cx: &Aws, of: &str) -> Self {
+    pub(super) fn removed_by(self, cx: &Run, of: &str) -> Self {
         if cx.remove_foreign {
             return self;
         }
@@ -59,7 +60,7 @@ impl ForeignAccess {
     }
 
     /// Removes it from this function, or from the API of this id.
-    pub(super) async fn remove(&self, cx: &Aws, from: &str) -> Result<()> {
+    pub(super) async fn remove(&self, cx: &Run, from: &str) -> Result<()> {
         for (way, _) in &self.0 {
             let removed = match way {
                 Way::Url(alias) => {
@@ -97,7 +98,7 @@ pub fn is_foreign(path: &str) -> bool {
 }
 
 /// What the last survey found and didn't plan to remove, by the function or API that it belongs to.
-pub fn foreign_access(cx: &Aws) -> BTreeMap<String, ForeignAccess> {
+pub fn foreign_access(cx: &Run) -> BTreeMap<String, ForeignAccess> {
     let mut found = cx.lists.seen().foreign.clone();
     found.retain(|_, access| !access.0.is_empty());
     found
@@ -107,7 +108,7 @@ pub fn foreign_access(cx: &Aws) -> BTreeMap<String, ForeignAccess> {
 ///
 /// # Errors
 /// When Lambda can't be asked.
-pub async fn of_function(cx: &Aws, name: &str) -> Result<ForeignAccess> {
+pub async fn of_function(cx: &Run, name: &str) -> Result<ForeignAccess> {
     let (urls, mappings, statements) =
         tokio::try_join!(urls(cx, name), mappings(cx), statements(cx, name))?;
     let arn = cx.env.function_arn(name);
@@ -125,7 +126,7 @@ pub async fn of_function(cx: &Aws, name: &str) -> Result<ForeignAccess> {
 ///
 /// # Errors
 /// When API Gateway can't be asked.
-pub async fn of_api(cx: &Aws, id: &str) -> Result<ForeignAccess> {
+pub async fn of_api(cx: &Run, id: &str) -> Result<ForeignAccess> {
     let request = || cx.apigateway.get_stages().rest_api_id(id).send();
     let answer = cx.call("apigateway:GetStages", request).await.or_missing()?;
     let stages = answer.and_then(|answer| answer.item).unwrap_or_default().into_iter();
@@ -139,7 +140,7 @@ pub async fn of_api(cx: &Aws, id: &str) -> Result<ForeignAccess> {
     Ok(ForeignAccess(all))
 }
 
-async fn urls(cx: &Aws, name: &str) -> Result<Vec<(Way, String)>> {
+async fn urls(cx: &Run, name: &str) -> Result<Vec<(Way, String)>> {
     let (mut found, mut marker) = (vec![], None);
     loop {
         let request = || {
@@ -170,11 +171,11 @@ pub(super) struct Mapping {
 }
 
 /// All of the account: one list for all functions.
-async fn mappings(cx: &Aws) -> Result<Vec<Mapping>> {
+async fn mappings(cx: &Run) -> Result<Vec<Mapping>> {
     cx.lists.get(&cx.lists.mappings, read_mappings(cx)).await
 }
 
-async fn read_mappings(cx: &Aws) -> Result<Vec<Mapping>> {
+async fn read_mappings(cx: &Run) -> Result<Vec<Mapping>> {
     let (mut found, mut marker) = (vec![], None);
     loop {
         let request = || cx.lambda.list_event_source_mappings().set_marker(marker.clone()).send();
@@ -196,7 +197,7 @@ async fn read_mappings(cx: &Aws) -> Result<Vec<Mapping>> {
 }
 
 /// Those of the policy of the unqualified function: the API calls the alias, which has its own.
-async fn statements(cx: &Aws, name: &str) -> Result<Vec<(Way, String)>> {
+async fn statements(cx: &Run, name: &str) -> Result<Vec<(Way, String)>> {
     let one = |statement: &serde_json::Value| {
         let text = |key: &str| {
             statement.get(key).map_or_else(String::new, |value| match value {

@@ -11,11 +11,12 @@ use super::ownership::{adopt, gone, is_ours, owner};
 use super::role;
 use super::role::Role;
 use super::versions::{number, served, versions};
-use crate::aws::{Aws, Failure};
+use crate::aws::Failure;
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::ALIAS;
 use crate::ids::{ArtifactKey, BucketName, RoleArn, Version};
 use crate::retry::{Made, Unfinished, make_or_adopt, until};
+use crate::run::Run;
 use anyhow::{Context, Result, bail};
 use aws_sdk_lambda::types::{
     Architecture, FunctionCode, FunctionConfiguration, LastUpdateStatus, Runtime, State,
@@ -60,7 +61,7 @@ pub struct Function {
 
 impl Function {
     /// Waits until nothing is in progress, whatever came of it: a new update mends a failed one.
-    async fn idle(&self, cx: &Aws, version: Option<&str>) -> Result<FunctionConfiguration> {
+    async fn idle(&self, cx: &Run, version: Option<&str>) -> Result<FunctionConfiguration> {
         until(&format!("Lambda to prepare {}", self.name), PREPARATION, async || {
             // Made a moment ago, it may not be seen everywhere yet.
             let found = get_config(cx, &self.name, version).await?;
@@ -78,7 +79,7 @@ impl Function {
     }
 
     /// Waits until Lambda has carried out the last change, and fails if it couldn't.
-    pub(super) async fn settled(&self, cx: &Aws, version: Option<&str>) -> Result<()> {
+    pub(super) async fn settled(&self, cx: &Run, version: Option<&str>) -> Result<()> {
         let config = self.idle(cx, version).await?;
         if config.state() == Some(&State::Failed) {
             let (name, reason) = (&self.name, reason(&config));
@@ -93,7 +94,7 @@ impl Function {
 
     /// Publishes what is configured. May be repeated: what hasn't changed gives the version that is
     /// there.
-    async fn publish(&self, cx: &Aws) -> Result<Version> {
+    async fn publish(&self, cx: &Run) -> Result<Version> {
         self.settled(cx, None).await?;
         let name = &self.name;
         let publish =
@@ -105,7 +106,7 @@ impl Function {
     }
 
     /// The version that Lambda published along with a change; where it didn't, it is published now.
-    async fn published(&self, cx: &Aws, version: Option<String>) -> Result<Version> {
+    async fn published(&self, cx: &Run, version: Option<String>) -> Result<Version> {
         let is_number = |version: &String| version.parse::<u64>().is_ok();
         match version.filter(is_number) {
             Some(version) => Ok(Version(version)),
@@ -115,7 +116,7 @@ impl Function {
 
     /// Makes the alias, if there is none. The first version serves once the stage has a route to it; an
     /// alias that somebody deleted comes back as it is on record.
-    async fn name_served(&self, cx: &Aws, version: &str) -> Result<()> {
+    async fn name_served(&self, cx: &Run, version: &str) -> Result<()> {
         let name = &self.name;
         if served(cx, name).await?.is_some() {
             return Ok(());
@@ -131,7 +132,7 @@ impl Function {
         self.make_alias(cx, version).await
     }
 
-    async fn make_alias(&self, cx: &Aws, version: &str) -> Result<()> {
+    async fn make_alias(&self, cx: &Run, version: &str) -> Result<()> {
         let create = || {
             let request = cx.lambda.create_alias().function_name(&self.name).name(ALIAS);
             request.function_version(version).send()
@@ -145,7 +146,7 @@ impl Function {
 
     /// Whether callers are served by it, or can be again: its alias names a version that could be prepared, or it
     /// has more than the one version that it was created with.
-    async fn serves(&self, cx: &Aws) -> Result<bool> {
+    async fn serves(&self, cx: &Run) -> Result<bool> {
         let (live, versions) =
             tokio::try_join!(get_config(cx, &self.name, Some(ALIAS)), versions(cx, &self.name))?;
         let prepared = live.is_some_and(|live| live.state() != Some(&State::Failed));
@@ -153,7 +154,7 @@ impl Function {
     }
 
     /// The role that it is to have, if that exists.
-    async fn role(&self, cx: &Aws) -> Result<Option<Identity>> {
+    async fn role(&self, cx: &Run) -> Result<Option<Identity>> {
         match self.config.role.known() {
             Some(arn) => role::identity(cx, arn.as_str()).await,
             None => Ok(None),
@@ -170,7 +171,7 @@ fn reason(config: &FunctionConfiguration) -> String {
     reasons.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-impl Resource<Aws> for Function {
+impl Resource<Run> for Function {
     const KIND: &'static str = "function";
     type Output = Version;
     const MOVES: bool = true;
@@ -179,7 +180,7 @@ impl Resource<Aws> for Function {
         self.name.clone()
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, Version>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, Version>>> {
         let name = &self.name;
         let (latest, versions, served, role, foreign) = tokio::join!(
             get(cx, name),
@@ -240,7 +241,7 @@ impl Resource<Aws> for Function {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<Version> {
+    async fn create(&self, cx: &Run) -> Result<Version> {
         let (config, logging) = (&self.config, self.config.logging()?);
         let role = config.role.get()?.as_str();
         let description = self.description()?;
@@ -284,7 +285,7 @@ impl Resource<Aws> for Function {
 
     /// First the configuration, then the code, then a version of both. Callers get the old version,
     /// whole, until the stage moves.
-    async fn update(&self, cx: &Aws, live: &Live<Self, Version>) -> Result<Version> {
+    async fn update(&self, cx: &Run, live: &Live<Self, Version>) -> Result<Version> {
         let is = &live.props;
         check_resettable(&self.name, &is.config.attached)?;
         is.foreign.remove(cx, &self.name).await?;
@@ -344,7 +345,7 @@ impl Resource<Aws> for Function {
     /// answers when it is prepared.
     async fn settle(
         &self,
-        cx: &Aws,
+        cx: &Run,
         _: Option<&Live<Self, Version>>,
         version: &Version,
     ) -> Result<()> {
@@ -352,13 +353,13 @@ impl Resource<Aws> for Function {
     }
 
     /// Without a qualifier: all versions and aliases go with it.
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         let request = || cx.lambda.delete_function().function_name(id).send();
         gone(cx.call("lambda:DeleteFunction", request).await)
     }
 
     /// Its log group must not meet a last invocation.
-    async fn gone(cx: &Aws, id: &str) -> Result<()> {
+    async fn gone(cx: &Run, id: &str) -> Result<()> {
         // Twice, for Lambda may know it on one machine and not on the next.
         until("Lambda to forget the function", PREPARATION, async || {
             let seen = async || Ok::<_, anyhow::Error>(get_config(cx, id, None).await?.is_some());
@@ -368,7 +369,7 @@ impl Resource<Aws> for Function {
         .await
     }
 
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let prefix = cx.env.function("");
         let (mut names, mut marker) = (vec![], None);
         loop {

@@ -1,9 +1,10 @@
 //! API Gateway's settings in this account and region, of which there is one copy for everybody: the
 //! role as which it writes logs.
 
-use crate::aws::{Aws, Failure};
+use crate::aws::Failure;
 use crate::engine::{Live, Owner, Resource};
 use crate::retry::{Made, make_or_adopt};
+use crate::run::Run;
 use anyhow::{Result, bail};
 use aws_sdk_apigateway::types::{Op, PatchOperation};
 use aws_sdk_iam::types::Tag;
@@ -21,13 +22,13 @@ pub struct GatewayAccount {
 /// On the role, so that people see where it comes from. It is not among a stage's tags.
 const MADE_BY: (&str, &str) = ("managed-by", "deployer");
 
-async fn role_is_set(cx: &Aws) -> Result<Option<String>> {
+async fn role_is_set(cx: &Run) -> Result<Option<String>> {
     let answer = cx.call("apigateway:GetAccount", || cx.apigateway.get_account().send()).await?;
     Ok(answer.cloudwatch_role_arn.filter(|arn| !arn.is_empty()))
 }
 
 /// The ARN of the role of that name, if it is one that was made here.
-async fn our_role(cx: &Aws, name: &str) -> Result<Option<String>> {
+async fn our_role(cx: &Run, name: &str) -> Result<Option<String>> {
     let Some((role, tags)) = super::role::get(cx, name).await? else { return Ok(None) };
     if tags.get(MADE_BY.0).map(String::as_str) != Some(MADE_BY.1) {
         bail!(
@@ -39,7 +40,7 @@ async fn our_role(cx: &Aws, name: &str) -> Result<Option<String>> {
     Ok(Some(role.arn))
 }
 
-async fn make_role(cx: &Aws, name: &str) -> Result<String> {
+async fn make_role(cx: &Run, name: &str) -> Result<String> {
     let trust = json!({
         "Version": "2012-10-17",
         "Statement": [{
@@ -65,7 +66,7 @@ async fn make_role(cx: &Aws, name: &str) -> Result<String> {
     Ok(arn)
 }
 
-impl Resource<Aws> for GatewayAccount {
+impl Resource<Run> for GatewayAccount {
     const KIND: &'static str = "api gateway account";
     type Output = ();
 
@@ -73,7 +74,7 @@ impl Resource<Aws> for GatewayAccount {
         "logging role".to_owned()
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, ()>>> {
         let role = role_is_set(cx).await?;
         Ok(role.map(|arn| Live {
             props: Self { may_write_logs: true },
@@ -83,7 +84,7 @@ impl Resource<Aws> for GatewayAccount {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<()> {
+    async fn create(&self, cx: &Run) -> Result<()> {
         let arn = make_role(cx, &cx.env.gateway_log_role()).await?;
         if role_is_set(cx).await?.is_some() {
             return Ok(()); // somebody was quicker
@@ -95,12 +96,12 @@ impl Resource<Aws> for GatewayAccount {
         Ok(())
     }
 
-    async fn update(&self, _: &Aws, _: &Live<Self, ()>) -> Result<()> {
+    async fn update(&self, _: &Run, _: &Live<Self, ()>) -> Result<()> {
         Ok(())
     }
 
     /// Never: it is everybody's.
-    async fn delete(_: &Aws, _: &str) -> Result<()> {
+    async fn delete(_: &Run, _: &str) -> Result<()> {
         Ok(())
     }
 }

@@ -9,11 +9,11 @@ mod store;
 pub(super) use store::{begin, objects};
 pub use store::{put, put_at_the_end, read, take_back, write_last};
 
-use crate::aws::Aws;
 use crate::contract::Endpoint;
 use crate::engine::Value;
 use crate::ids::{Throttle, Version};
 use crate::release::{Release, is_plain};
+use crate::run::Run;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -99,7 +99,7 @@ impl State {
 
 impl Record {
     /// What began to serve just now, or is about to. [`begin`] numbers it.
-    pub(super) fn new(cx: &Aws, endpoints: &[Endpoint], release: &Release) -> Self {
+    pub(super) fn new(cx: &Run, endpoints: &[Endpoint], release: &Release) -> Self {
         Self {
             format_version: 1,
             number: 0,
@@ -211,7 +211,7 @@ fn listed(what: &str, names: &[&str]) -> Option<String> {
 }
 
 /// The releases that are on record, oldest first, as [`read`] or a write of this run left them.
-pub fn known(cx: &Aws) -> Vec<Record> {
+pub fn known(cx: &Run) -> Vec<Record> {
     cx.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 

@@ -1,8 +1,8 @@
 //! How many calls of functions a run has under way at once: half of what may run, so that callers keep the rest.
 
 use super::room::lambda_room;
-use crate::aws::Aws;
 use crate::contract::Endpoint;
+use crate::run::Run;
 use std::collections::BTreeMap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -22,11 +22,11 @@ pub struct InFlight {
 
 impl InFlight {
     /// Those of the run: within what the account has left, and what these endpoints reserve for their functions.
-    pub async fn of_run<'a>(cx: &'a Aws, endpoints: &[Endpoint]) -> &'a Self {
+    pub async fn of_run<'a>(cx: &'a Run, endpoints: &[Endpoint]) -> &'a Self {
         cx.lists.in_flight.get_or_init(|| Self::within(cx, endpoints)).await
     }
 
-    async fn within(cx: &Aws, endpoints: &[Endpoint]) -> Self {
+    async fn within(cx: &Run, endpoints: &[Endpoint]) -> Self {
         let unreserved = lambda_room(cx).await.ok().and_then(|room| room.unreserved);
         Self::from_unreserved(unreserved, endpoints)
     }

@@ -16,10 +16,10 @@ use super::api_key::{ApiKey, Key, list, retire, retires};
 use super::ownership::is_ours;
 use super::parameter::{Parameter, SecretParameter};
 use super::usage_plan::admit;
-use crate::aws::Aws;
 use crate::engine::{Resource, Secret};
 use crate::ids::ApiKeyId;
 use crate::rebuild::CannotTell;
+use crate::run::Run;
 use anyhow::{Result, bail};
 
 /// What a key is to its stage.
@@ -59,7 +59,7 @@ impl Keys {
     ///
     /// # Errors
     /// When AWS can't be asked, or a parameter of ours by name isn't ours by tag.
-    pub async fn read(cx: &Aws) -> Result<Self> {
+    pub async fn read(cx: &Run) -> Result<Self> {
         let (current, next) = (cx.env.parameter("api-key"), next_parameter(cx));
         let (current, next) = tokio::try_join!(
             SecretParameter::value_if_there(cx, &current),
@@ -103,7 +103,7 @@ impl Keys {
     ///
     /// # Errors
     /// What AWS refuses. What is made by then, the next call finds.
-    pub async fn make_next(&self, cx: &Aws) -> Result<(ApiKeyId, Secret)> {
+    pub async fn make_next(&self, cx: &Run) -> Result<(ApiKeyId, Secret)> {
         let value = match &self.next {
             Some(value) => value.clone(),
             None => SecretParameter::new(next_parameter(cx)).create(cx).await?,
@@ -121,7 +121,7 @@ impl Keys {
     ///
     /// # Errors
     /// What AWS refuses. Until the very end they are told the old one, which works.
-    pub async fn switch(&self, cx: &Aws, value: &Secret, until: i64) -> Result<()> {
+    pub async fn switch(&self, cx: &Run, value: &Secret, until: i64) -> Result<()> {
         if let Some(old) = self.current() {
             retire(cx, &old.id, until).await?;
         }
@@ -133,7 +133,7 @@ impl Keys {
     ///
     /// # Errors
     /// What AWS refuses.
-    pub async fn delete(&self, cx: &Aws, key: &StageKey) -> Result<()> {
+    pub async fn delete(&self, cx: &Run, key: &StageKey) -> Result<()> {
         if key.place == Place::Next {
             clear_up(cx).await?;
         }
@@ -146,7 +146,7 @@ impl Keys {
 ///
 /// # Errors
 /// [`CannotTell`] if it has several, and none of them is a rotation's.
-pub(super) async fn orphaned(cx: &Aws) -> Result<Option<(String, Secret)>> {
+pub(super) async fn orphaned(cx: &Run) -> Result<Option<(String, Secret)>> {
     let name = cx.env.name();
     let mut keys = list(cx, &name).await?;
     keys.retain(|key| key.name == name && is_ours(&cx.env, &key.tags));
@@ -184,10 +184,10 @@ pub(super) async fn orphaned(cx: &Aws) -> Result<Option<(String, Secret)>> {
 ///
 /// # Errors
 /// What AWS refuses.
-pub async fn clear_up(cx: &Aws) -> Result<()> {
+pub async fn clear_up(cx: &Run) -> Result<()> {
     Parameter::delete(cx, &next_parameter(cx)).await
 }
 
-fn next_parameter(cx: &Aws) -> String {
+fn next_parameter(cx: &Run) -> String {
     cx.env.parameter("api-key-next")
 }

@@ -4,8 +4,8 @@ use super::attached::{Attached, reset};
 use super::config::Config;
 use super::function::Function;
 use super::grant;
-use crate::aws::Aws;
 use crate::engine::Resource;
+use crate::run::Run;
 use anyhow::{Context, Result};
 use aws_sdk_lambda::types::{Architecture, Runtime};
 
@@ -22,7 +22,7 @@ impl Function {
 
     /// Gives `$LATEST` another role, so that Lambda creates a grant for the right one when that is set. Killed
     /// after this, the next run finds the other role there, and sets the right one.
-    pub(super) async fn put_stand_in(&self, cx: &Aws) -> Result<()> {
+    pub(super) async fn put_stand_in(&self, cx: &Run) -> Result<()> {
         let role = self.stand_in.create(cx).await?;
         let request = || {
             let request = cx.lambda.update_function_configuration().function_name(&self.name);
@@ -33,7 +33,7 @@ impl Function {
     }
 
     /// Sets the configuration that the stack declares, and resets `attached` to Lambda's defaults.
-    pub(super) async fn update_config(&self, cx: &Aws, attached: &Attached) -> Result<()> {
+    pub(super) async fn update_config(&self, cx: &Run, attached: &Attached) -> Result<()> {
         let (config, logging) = (&self.config, self.config.logging()?);
         let role = config.role.get()?.as_str();
         let description = self.description()?;
@@ -56,7 +56,7 @@ impl Function {
     }
 
     /// Gives the version that Lambda published of it.
-    pub(super) async fn update_code(&self, cx: &Aws) -> Result<Option<String>> {
+    pub(super) async fn update_code(&self, cx: &Run) -> Result<Option<String>> {
         let (bucket, key) = (self.bucket.get()?.as_str(), self.artifact.get()?.as_str());
         let request = || {
             let request = cx.lambda.update_function_code().function_name(&self.name);

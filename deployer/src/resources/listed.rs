@@ -1,6 +1,7 @@
 //! What API Gateway's lists tell of, and nothing more: whether they have noticed what a run has done.
 
-use crate::aws::{Aws, Failure};
+use crate::aws::Failure;
+use crate::run::Run;
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -9,7 +10,7 @@ use std::sync::atomic::Ordering;
 ///
 /// # Errors
 /// When API Gateway can't be asked.
-pub async fn listed_ids(cx: &Aws) -> Result<BTreeSet<String>> {
+pub async fn listed_ids(cx: &Run) -> Result<BTreeSet<String>> {
     let apis = pages(async |at| {
         let list = || cx.apigateway.get_rest_apis().limit(500).set_position(at.clone()).send();
         let page = cx.call("apigateway:GetRestApis", list).await?;
@@ -32,7 +33,7 @@ pub async fn listed_ids(cx: &Aws) -> Result<BTreeSet<String>> {
 /// Makes something that only lists tell of, and gives its id. A run that ends before they do says so in the
 /// lease, and the next one waits for them; but not for what AWS has refused to make.
 pub(super) async fn make_unlisted(
-    cx: &Aws,
+    cx: &Run,
     make: impl Future<Output = Result<Option<String>, Failure>>,
 ) -> Result<String, Failure> {
     // Before it is sent: the run may be stopped while it is under way.

@@ -2,11 +2,12 @@
 
 use super::ownership::{adopt, gone, is_ours, owner};
 use super::{live_function, rest_api};
-use crate::aws::{Aws, Failure, Missing};
+use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Owner, Resource, turn};
 use crate::env::Tags;
 use crate::ids::LogGroupName;
 use crate::retry::{Made, make_or_adopt};
+use crate::run::Run;
 use anyhow::Result;
 use futures_util::future::try_join_all;
 use serde::Serialize;
@@ -46,7 +47,7 @@ impl LogGroup {
         Self { name, retention_days: Some(retention_days), made_by_aws: false }
     }
 
-    async fn tag(&self, cx: &Aws) -> Result<()> {
+    async fn tag(&self, cx: &Run) -> Result<()> {
         let request = || {
             let request = cx.logs.tag_resource().resource_arn(cx.env.log_group_arn(&self.name));
             request.set_tags(Some(cx.env.tags().into_iter().collect())).send()
@@ -55,7 +56,7 @@ impl LogGroup {
         Ok(())
     }
 
-    async fn retain(&self, cx: &Aws) -> Result<()> {
+    async fn retain(&self, cx: &Run) -> Result<()> {
         let request = || cx.logs.put_retention_policy().log_group_name(&self.name);
         if let Some(days) = self.retention_days {
             cx.call_new("logs:PutRetentionPolicy", || request().retention_in_days(days).send())
@@ -75,7 +76,7 @@ struct Listed {
 }
 
 /// Groups whose name begins so.
-async fn groups(cx: &Aws, prefix: &str) -> Result<Vec<Listed>> {
+async fn groups(cx: &Run, prefix: &str) -> Result<Vec<Listed>> {
     let (mut found, mut token) = (vec![], None);
     loop {
         let request = || {
@@ -102,7 +103,7 @@ async fn groups(cx: &Aws, prefix: &str) -> Result<Vec<Listed>> {
     }
 }
 
-async fn tags(cx: &Aws, arn: &str) -> Result<Option<Tags>> {
+async fn tags(cx: &Run, arn: &str) -> Result<Option<Tags>> {
     let request = || cx.logs.list_tags_for_resource().resource_arn(arn).send();
     let answer = cx.call("logs:ListTagsForResource", request).await.or_missing()?;
     Ok(answer.map(|answer| answer.tags.unwrap_or_default().into_iter().collect()))
@@ -115,7 +116,7 @@ async fn tags(cx: &Aws, arn: &str) -> Result<Option<Tags>> {
 /// Lambda creates its function's group with the first line. API Gateway does so for the access log, because the
 /// account's role may, and goes on for lines that it has buffered (github.com/hashicorp/terraform/issues/32693).
 async fn is_made_by_aws(
-    cx: &Aws,
+    cx: &Run,
     name: &str,
     retention_days: Option<i32>,
     tags: &Tags,
@@ -134,7 +135,7 @@ async fn is_made_by_aws(
 }
 
 /// The groups that may belong to the stage: those with a function's prefix, and the access log's.
-async fn candidates(cx: &Aws) -> Result<Vec<Listed>> {
+async fn candidates(cx: &Run) -> Result<Vec<Listed>> {
     let (functions, access) = (cx.env.log_group(""), cx.env.access_log_group());
     let (mut found, mut gateway) = tokio::try_join!(groups(cx, &functions), groups(cx, &access))?;
     gateway.retain(|group| group.name == access);
@@ -146,7 +147,7 @@ async fn candidates(cx: &Aws) -> Result<Vec<Listed>> {
 ///
 /// # Errors
 /// When CloudWatch Logs can't be asked.
-pub async fn protected(cx: &Aws) -> Result<Vec<String>> {
+pub async fn protected(cx: &Run) -> Result<Vec<String>> {
     let groups = candidates(cx).await?.into_iter().filter(|group| group.protected);
     Ok(groups.map(|group| group.name).collect())
 }
@@ -155,7 +156,7 @@ pub async fn protected(cx: &Aws) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// When CloudWatch Logs can't be asked.
-pub async fn delete_again(cx: &Aws) -> Result<()> {
+pub async fn delete_again(cx: &Run) -> Result<()> {
     let names = deleted(cx).clone();
     for Listed { name, retention_days, arn, .. } in candidates(cx).await? {
         if !names.contains(&name) {
@@ -169,11 +170,11 @@ pub async fn delete_again(cx: &Aws) -> Result<()> {
     Ok(())
 }
 
-fn deleted(cx: &Aws) -> MutexGuard<'_, BTreeSet<String>> {
+fn deleted(cx: &Run) -> MutexGuard<'_, BTreeSet<String>> {
     cx.deleted_log_groups.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Resource<Aws> for LogGroup {
+impl Resource<Run> for LogGroup {
     const KIND: &'static str = "log group";
     type Output = LogGroupName;
     const EARLY: bool = true;
@@ -182,11 +183,11 @@ impl Resource<Aws> for LogGroup {
         self.name.clone()
     }
 
-    fn foretell(&self, _: &Aws) -> Option<LogGroupName> {
+    fn foretell(&self, _: &Run) -> Option<LogGroupName> {
         Some(LogGroupName(self.name.clone()))
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, LogGroupName>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, LogGroupName>>> {
         // DescribeLogGroups matches prefixes: `…-root` finds `…-root-2` too.
         let arn = cx.env.log_group_arn(&self.name);
         let (groups, tags) = tokio::try_join!(groups(cx, &self.name), tags(cx, &arn))?;
@@ -203,7 +204,7 @@ impl Resource<Aws> for LogGroup {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<LogGroupName> {
+    async fn create(&self, cx: &Run) -> Result<LogGroupName> {
         let tags = || Some(cx.env.tags().into_iter().collect());
         let request =
             || cx.logs.create_log_group().log_group_name(&self.name).set_tags(tags()).send();
@@ -216,7 +217,7 @@ impl Resource<Aws> for LogGroup {
         Ok(LogGroupName(self.name.clone()))
     }
 
-    async fn update(&self, cx: &Aws, live: &Live<Self, LogGroupName>) -> Result<LogGroupName> {
+    async fn update(&self, cx: &Run, live: &Live<Self, LogGroupName>) -> Result<LogGroupName> {
         if live.props.made_by_aws {
             self.tag(cx).await?;
         }
@@ -226,14 +227,14 @@ impl Resource<Aws> for LogGroup {
         Ok(live.output.clone())
     }
 
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         turn().await?; // what wrote there must be gone
         deleted(cx).insert(id.to_owned());
         let request = || cx.logs.delete_log_group().log_group_name(id).send();
         gone(cx.call("logs:DeleteLogGroup", request).await)
     }
 
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let groups = candidates(cx).await?.into_iter().map(
             async |Listed { name, retention_days: days, arn, .. }| {
                 let Some(tags) = tags(cx, &arn).await? else { return Ok::<_, anyhow::Error>(None) };

@@ -1,8 +1,9 @@
 //! What was logged: the lines of a log group, as often as somebody asks.
 
 use super::log_group::LogGroup;
-use crate::aws::{Aws, Missing};
+use crate::aws::Missing;
 use crate::engine::Resource;
+use crate::run::Run;
 use anyhow::Result;
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 
@@ -20,7 +21,7 @@ pub struct LogLine {
 ///
 /// # Errors
 /// When CloudWatch Logs can't be asked.
-pub async fn log_lines(cx: &Aws, group: &str, from: i64) -> Result<Vec<LogLine>> {
+pub async fn log_lines(cx: &Run, group: &str, from: i64) -> Result<Vec<LogLine>> {
     let (mut lines, mut token) = (vec![], None);
     loop {
         let Some(page) = page(cx, group, from, None, token).await? else { return Ok(lines) };
@@ -39,7 +40,7 @@ pub async fn log_lines(cx: &Aws, group: &str, from: i64) -> Result<Vec<LogLine>>
 /// What a search of a group finds, a piece at a time; none if the group isn't there. A page may be empty and
 /// have others after it (CloudWatch Logs, FilterLogEvents).
 pub(super) async fn page(
-    cx: &Aws,
+    cx: &Run,
     group: &str,
     from: i64,
     pattern: Option<&str>,
@@ -57,7 +58,7 @@ pub(super) async fn page(
 ///
 /// # Errors
 /// When CloudWatch Logs can't be asked.
-pub async fn log_sources(cx: &Aws) -> Result<Vec<(String, String)>> {
+pub async fn log_sources(cx: &Run) -> Result<Vec<(String, String)>> {
     let owned = LogGroup::owned(cx).await?.into_iter();
     let source = |group: String| {
         let function = group.strip_prefix(&cx.env.log_group("")).map(ToOwned::to_owned);

@@ -90,13 +90,13 @@ pub use stage::{Entry, Stage, standing};
 pub use together::Together;
 pub use usage_plan::{Limits, UsagePlan, gone_stages, stage_of};
 
-use crate::aws::Aws;
 use crate::engine::{Action, Kind, Owned, Resource, Step};
+use crate::run::Run;
 
 /// Every kind, after those that it may use: what is no longer declared goes after all that might
 /// still use it. A function, for one, goes when the API has no route to it, and before its role
 /// and its logs. The bucket goes last of all: it holds the lease, under which everything else goes.
-pub fn kinds() -> Vec<Kind<Aws>> {
+pub fn kinds() -> Vec<Kind<Run>> {
     vec![
         Kind::of::<Bucket>(&[]),
         Kind::of::<LogGroup>(&["bucket"]),
@@ -117,7 +117,7 @@ pub fn kinds() -> Vec<Kind<Aws>> {
 
 /// Whether this is needed, though the stack doesn't declare it any more: a function, with its role,
 /// its logs and its alarms, which a release that is kept served; a key that was rotated, until its time is over.
-pub fn needed(cx: &Aws, releases_kept: usize, kind: &str, Owned { name, id }: &Owned) -> bool {
+pub fn needed(cx: &Run, releases_kept: usize, kind: &str, Owned { name, id }: &Owned) -> bool {
     if kind == ApiKey::KIND {
         return retiring(cx).contains_key(id);
     }

@@ -2,8 +2,8 @@
 //! protection.
 
 use super::log_group;
-use crate::aws::Aws;
 use crate::engine::{Plan, Step};
+use crate::run::Run;
 use anyhow::Result;
 use aws_sdk_apigateway::types::{BasePathMapping, DomainName};
 use futures_util::future::try_join_all;
@@ -31,7 +31,7 @@ struct Obstacle {
 impl Obstacles {
     /// # Errors
     /// When AWS can't be asked.
-    pub async fn read(cx: &Aws) -> Result<Self> {
+    pub async fn read(cx: &Run) -> Result<Self> {
         let (mappings, protected) = tokio::try_join!(mappings(cx), log_group::protected(cx))?;
         Ok(Self { mappings, protected })
     }
@@ -94,7 +94,7 @@ impl fmt::Display for Blocked {
 impl std::error::Error for Blocked {}
 
 /// The base path mappings of all custom domains. API Gateway deletes no API to which one leads.
-async fn mappings(cx: &Aws) -> Result<Vec<(String, BasePathMapping)>> {
+async fn mappings(cx: &Run) -> Result<Vec<(String, BasePathMapping)>> {
     let (mut domains, mut position) = (vec![], None);
     loop {
         let request = || {
@@ -113,7 +113,7 @@ async fn mappings(cx: &Aws) -> Result<Vec<(String, BasePathMapping)>> {
 }
 
 /// The first 500 of a domain: it has at most 200 (Amazon API Gateway quotas).
-async fn mappings_of(cx: &Aws, domain: &DomainName) -> Result<Vec<(String, BasePathMapping)>> {
+async fn mappings_of(cx: &Run, domain: &DomainName) -> Result<Vec<(String, BasePathMapping)>> {
     let name = domain.domain_name().unwrap_or_default();
     let request = || {
         let request = cx.apigateway.get_base_path_mappings().domain_name(name).limit(500);

@@ -1,8 +1,9 @@
 //! Whose a resource is, by its tags; and what follows when it is created or deleted.
 
-use crate::aws::{Aws, Failure, Missing};
+use crate::aws::{Failure, Missing};
 use crate::engine::{Foreign, Live, Owner, Resource};
 use crate::env::{Env, Tags};
+use crate::run::Run;
 use anyhow::{Result, bail};
 
 /// Whose a resource is: ours if it bears all our tags.
@@ -28,7 +29,7 @@ pub(super) fn is_ours(env: &Env, tags: &Tags) -> bool {
 ///
 /// # Errors
 /// When it isn't ours: it is not touched.
-pub(super) async fn adopt<R: Resource<Aws>>(wanted: &R, cx: &Aws) -> Result<Option<R::Output>> {
+pub(super) async fn adopt<R: Resource<Run>>(wanted: &R, cx: &Run) -> Result<Option<R::Output>> {
     match wanted.read(cx).await? {
         Some(Live { owner: Owner::Other(whose), .. }) => {
             let title = format!("{} {}", R::KIND, wanted.name());
@@ -50,7 +51,7 @@ pub(super) fn gone<T>(result: Result<T, Failure>) -> Result<()> {
 /// The same for what API Gateway lets us delete by its tags alone: what is gone has no tags, so the repeat of a DELETE
 /// whose answer was lost is denied, and not answered with NotFound.
 pub(super) async fn gateway_gone<T>(
-    cx: &Aws,
+    cx: &Run,
     path: &str,
     result: Result<T, Failure>,
 ) -> Result<()> {
@@ -65,7 +66,7 @@ pub(super) async fn gateway_gone<T>(
 
 /// Tags of an API Gateway object. None when it is gone: lists tell of it for a while, and don't always
 /// tell the tags.
-pub(super) async fn gateway_tags(cx: &Aws, path: &str) -> Result<Option<Tags>> {
+pub(super) async fn gateway_tags(cx: &Run, path: &str) -> Result<Option<Tags>> {
     let arn = cx.env.gateway_arn(path);
     let answer =
         cx.call("apigateway:GetTags", || cx.apigateway.get_tags().resource_arn(&arn).send());

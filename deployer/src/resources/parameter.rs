@@ -2,10 +2,11 @@
 
 use super::keys;
 use super::ownership::{adopt, gone, is_ours, owner};
-use crate::aws::{Aws, Failure, Missing, random_key};
+use crate::aws::{Failure, Missing, random_key};
 use crate::engine::{Live, Owned, Owner, Resource, Secret};
 use crate::env::Tags;
 use crate::retry::{Made, make_or_adopt};
+use crate::run::Run;
 use anyhow::{Result, bail};
 use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging, Tag};
 use futures_util::future::try_join_all;
@@ -39,7 +40,7 @@ struct Found {
     tags: Tags,
 }
 
-async fn find(cx: &Aws, name: &str) -> Result<Option<Found>> {
+async fn find(cx: &Run, name: &str) -> Result<Option<Found>> {
     let get = || cx.ssm.get_parameter().name(name).with_decryption(true).send();
     let found = async { cx.call("ssm:GetParameter", get).await.or_missing() };
     let (found, tags) = tokio::join!(found, tags(cx, name));
@@ -53,7 +54,7 @@ async fn find(cx: &Aws, name: &str) -> Result<Option<Found>> {
     Ok(Some(Found { kind, value, tags }))
 }
 
-async fn tags(cx: &Aws, name: &str) -> Result<Option<Tags>> {
+async fn tags(cx: &Run, name: &str) -> Result<Option<Tags>> {
     let kind = ResourceTypeForTagging::Parameter;
     let request =
         || cx.ssm.list_tags_for_resource().resource_type(kind.clone()).resource_id(name).send();
@@ -69,7 +70,7 @@ async fn tags(cx: &Aws, name: &str) -> Result<Option<Tags>> {
 }
 
 /// Makes it with its tags; refused by SSM if it is there.
-async fn put_new(cx: &Aws, name: &str, kind: ParameterType, value: &str) -> Result<(), Failure> {
+async fn put_new(cx: &Run, name: &str, kind: ParameterType, value: &str) -> Result<(), Failure> {
     let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build().ok();
     let tags: Vec<Tag> = cx.env.tags().iter().filter_map(tag).collect();
     let request = || {
@@ -83,11 +84,11 @@ fn exists(failure: &Failure) -> bool {
     failure.is("ParameterAlreadyExists")
 }
 
-async fn delete(cx: &Aws, name: &str) -> Result<()> {
+async fn delete(cx: &Run, name: &str) -> Result<()> {
     gone(cx.call("ssm:DeleteParameter", || cx.ssm.delete_parameter().name(name).send()).await)
 }
 
-impl Resource<Aws> for Parameter {
+impl Resource<Run> for Parameter {
     const KIND: &'static str = "parameter";
     type Output = ();
 
@@ -95,7 +96,7 @@ impl Resource<Aws> for Parameter {
         self.name.clone()
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, ()>>> {
         let Some(found) = find(cx, &self.name).await? else { return Ok(None) };
         let name = self.name.clone();
         Ok(Some(Live {
@@ -106,12 +107,12 @@ impl Resource<Aws> for Parameter {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<()> {
+    async fn create(&self, cx: &Run) -> Result<()> {
         let make = || put_new(cx, &self.name, ParameterType::String, &self.value);
         make_or_adopt(make, exists, || adopt(self, cx)).await.map(drop)
     }
 
-    async fn update(&self, cx: &Aws, live: &Live<Self, ()>) -> Result<()> {
+    async fn update(&self, cx: &Run, live: &Live<Self, ()>) -> Result<()> {
         // Every Put is a new version of which SSM keeps a hundred, so none without need. Tags
         // can't be sent along with Overwrite, and need not: without them it wouldn't be ours.
         if live.props.value != self.value {
@@ -124,12 +125,12 @@ impl Resource<Aws> for Parameter {
         Ok(())
     }
 
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         delete(cx, id).await
     }
 
     /// Everything below the stage's path, the secret one too.
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let (mut owned, mut token) = (vec![], None);
         loop {
             let request = || {
@@ -156,7 +157,7 @@ impl Resource<Aws> for Parameter {
 ///
 /// # Errors
 /// When SSM can't be asked. What isn't there is `None`.
-pub async fn fact(cx: &Aws, name: &str) -> Result<Option<(String, i64)>> {
+pub async fn fact(cx: &Run, name: &str) -> Result<Option<(String, i64)>> {
     let request = || cx.ssm.get_parameter().name(name).send();
     let answer = cx.call("ssm:GetParameter", request).await.or_missing()?;
     Ok(answer.and_then(|answer| answer.parameter).map(|parameter| {
@@ -171,13 +172,13 @@ impl SecretParameter {
     }
 
     /// Whether it is the one that callers of the API send.
-    fn is_api_key(&self, cx: &Aws) -> bool {
+    fn is_api_key(&self, cx: &Run) -> bool {
         self.name == cx.env.parameter("api-key")
     }
 
     /// In place of a parameter that was deleted by hand: the value of the API key that callers use. A new key would
     /// lock all of them out.
-    async fn orphaned(&self, cx: &Aws) -> Result<Option<Live<Self, Secret>>> {
+    async fn orphaned(&self, cx: &Run) -> Result<Option<Live<Self, Secret>>> {
         if !self.is_api_key(cx) {
             return Ok(None);
         }
@@ -190,7 +191,7 @@ impl SecretParameter {
     }
 
     /// Smoke tests needn't ask for the API key again.
-    fn keep(&self, cx: &Aws, value: &Secret) {
+    fn keep(&self, cx: &Run, value: &Secret) {
         if self.is_api_key(cx) {
             *cx.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(value.clone());
         }
@@ -200,7 +201,7 @@ impl SecretParameter {
     ///
     /// # Errors
     /// When it isn't there, or isn't ours.
-    pub async fn value(cx: &Aws, name: &str) -> Result<Secret> {
+    pub async fn value(cx: &Run, name: &str) -> Result<Secret> {
         match Self::value_if_there(cx, name).await? {
             Some(value) => Ok(value),
             None => bail!("parameter {name} is not there"),
@@ -211,7 +212,7 @@ impl SecretParameter {
     ///
     /// # Errors
     /// When it isn't there, or isn't ours.
-    pub async fn api_key(cx: &Aws) -> Result<Secret> {
+    pub async fn api_key(cx: &Run) -> Result<Secret> {
         let known = cx.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known {
             Some(key) => Ok(key),
@@ -221,7 +222,7 @@ impl SecretParameter {
 
     /// # Errors
     /// When it isn't ours.
-    pub async fn value_if_there(cx: &Aws, name: &str) -> Result<Option<Secret>> {
+    pub async fn value_if_there(cx: &Run, name: &str) -> Result<Option<Secret>> {
         let Some(found) = find(cx, name).await? else { return Ok(None) };
         if !is_ours(&cx.env, &found.tags) {
             bail!("parameter {name} does not bear our tags");
@@ -230,7 +231,7 @@ impl SecretParameter {
     }
 
     /// Holds another value from now on. It must have been read and found ours.
-    pub(super) async fn replace(cx: &Aws, name: &str, value: &Secret) -> Result<()> {
+    pub(super) async fn replace(cx: &Run, name: &str, value: &Secret) -> Result<()> {
         let request = || {
             let request = cx.ssm.put_parameter().name(name).value(value.reveal());
             request.r#type(ParameterType::SecureString).overwrite(true).send()
@@ -240,7 +241,7 @@ impl SecretParameter {
     }
 }
 
-impl Resource<Aws> for SecretParameter {
+impl Resource<Run> for SecretParameter {
     const KIND: &'static str = Parameter::KIND;
     type Output = Secret;
 
@@ -248,7 +249,7 @@ impl Resource<Aws> for SecretParameter {
         self.name.clone()
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, Secret>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, Secret>>> {
         let Some(found) = find(cx, &self.name).await? else { return self.orphaned(cx).await };
         let ours = owner(&cx.env, &found.tags);
         let length = found.value.chars().count();
@@ -273,7 +274,7 @@ impl Resource<Aws> for SecretParameter {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<Secret> {
+    async fn create(&self, cx: &Run) -> Result<Secret> {
         let value = random_key()?;
         cx.secrets.keep(&value);
         let kind = ParameterType::from(self.kind.as_str());
@@ -287,7 +288,7 @@ impl Resource<Aws> for SecretParameter {
         Ok(key)
     }
 
-    async fn update(&self, cx: &Aws, live: &Live<Self, Secret>) -> Result<Secret> {
+    async fn update(&self, cx: &Run, live: &Live<Self, Secret>) -> Result<Secret> {
         // Overwriting cannot change the type, and a key in clear is no secret: make it anew. Should
         // we be stopped in between, the next run makes a new value and a new key of it.
         if live.props.kind != self.kind {
@@ -306,7 +307,7 @@ impl Resource<Aws> for SecretParameter {
         Ok(live.output.clone())
     }
 
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         delete(cx, id).await
     }
 }

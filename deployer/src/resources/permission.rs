@@ -1,10 +1,11 @@
 //! Who may call a function's alias, or one of its versions: its resource policy.
 
 use super::ownership::gone;
-use crate::aws::{Aws, Missing};
+use crate::aws::Missing;
 use crate::engine::{Live, Owner, Resource, Value};
 use crate::env::ALIAS;
 use crate::retry::until;
+use crate::run::Run;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -56,14 +57,14 @@ impl Permission {
     ///
     /// # Errors
     /// When Lambda refuses.
-    pub async fn ensure(&self, cx: &Aws) -> Result<()> {
+    pub async fn ensure(&self, cx: &Run) -> Result<()> {
         match self.read(cx).await? {
             Some(live) => self.update(cx, &live).await,
             None => self.create(cx).await,
         }
     }
 
-    async fn add(&self, cx: &Aws, id: &str, statement: &Statement) -> Result<()> {
+    async fn add(&self, cx: &Run, id: &str, statement: &Statement) -> Result<()> {
         let Statement::Invoke { service, source_arn } = statement else {
             bail!("statement {id} is not one that this program writes");
         };
@@ -93,14 +94,14 @@ impl Permission {
     }
 
     /// Whether the policy has this statement.
-    async fn allows(&self, cx: &Aws, id: &str, statement: &Statement) -> Result<bool> {
+    async fn allows(&self, cx: &Run, id: &str, statement: &Statement) -> Result<bool> {
         Ok(self
             .read(cx)
             .await?
             .is_some_and(|live| live.props.statements.get(id) == Some(statement)))
     }
 
-    async fn remove(&self, cx: &Aws, id: &str) -> Result<()> {
+    async fn remove(&self, cx: &Run, id: &str) -> Result<()> {
         let request = || {
             let request = cx.lambda.remove_permission().function_name(&self.function);
             request.qualifier(&self.qualifier).statement_id(id).send()
@@ -128,7 +129,7 @@ fn statement(value: &serde_json::Value) -> Statement {
 /// The statements in the policy of an alias, or without `qualifier` of the unqualified function. Empty where there is no
 /// policy, or no function.
 pub(super) async fn statements(
-    cx: &Aws,
+    cx: &Run,
     function: &str,
     qualifier: Option<&str>,
 ) -> Result<Vec<Json>> {
@@ -144,7 +145,7 @@ pub(super) async fn statements(
     Ok(statements.map(std::mem::take).unwrap_or_default())
 }
 
-impl Resource<Aws> for Permission {
+impl Resource<Run> for Permission {
     const KIND: &'static str = "permission";
     type Output = ();
     const READS_ALONE: bool = true;
@@ -155,7 +156,7 @@ impl Resource<Aws> for Permission {
 
     /// A function without a policy and no function at all answer alike: 404. Either way there is
     /// nothing to compare with.
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ()>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, ()>>> {
         let found = statements(cx, &self.function, Some(&self.qualifier)).await?;
         let by_id = |value: &Json| {
             let id = value.get("Sid").and_then(Json::as_str).unwrap_or_default();
@@ -177,7 +178,7 @@ impl Resource<Aws> for Permission {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<()> {
+    async fn create(&self, cx: &Run) -> Result<()> {
         for (id, statement) in &self.statements {
             self.add(cx, id, statement).await?;
         }
@@ -185,7 +186,7 @@ impl Resource<Aws> for Permission {
     }
 
     /// Extra statements go last: a door closes only when ours is open.
-    async fn update(&self, cx: &Aws, live: &Live<Self, ()>) -> Result<()> {
+    async fn update(&self, cx: &Run, live: &Live<Self, ()>) -> Result<()> {
         for (id, statement) in &self.statements {
             if live.props.statements.get(id) != Some(statement) {
                 self.add(cx, id, statement).await?;
@@ -198,7 +199,7 @@ impl Resource<Aws> for Permission {
     }
 
     /// Goes with its function.
-    async fn delete(_: &Aws, _: &str) -> Result<()> {
+    async fn delete(_: &Run, _: &str) -> Result<()> {
         Ok(())
     }
 }

@@ -4,12 +4,12 @@
 use super::in_flight::InFlight;
 use super::permission::Permission;
 use super::rest_api;
-use crate::aws::Aws;
 use crate::contract::Endpoint;
 use crate::engine::Value;
 use crate::env::ALIAS_VARIABLE;
 use crate::release::Release;
 use crate::retry::pause;
+use crate::run::Run;
 use anyhow::{Result, bail};
 use aws_sdk_lambda::types::LogType;
 use aws_smithy_types::Blob;
@@ -97,7 +97,7 @@ impl Proof {
     ///
     /// # Errors
     /// [`Disproved`], or that Lambda can't be asked.
-    pub async fn check(&self, cx: &Aws, versions: &BTreeMap<String, String>) -> Result<()> {
+    pub async fn check(&self, cx: &Run, versions: &BTreeMap<String, String>) -> Result<()> {
         let in_flight = InFlight::of_run(cx, &self.endpoints).await;
         let calls = self.callable(in_flight, versions).map(async |(endpoint, version)| {
             let _turn = in_flight.turn(endpoint.function).await;
@@ -131,7 +131,7 @@ impl Proof {
     /// [`Disproved`], or that AWS can't be asked.
     pub async fn check_routes(
         &self,
-        cx: &Aws,
+        cx: &Run,
         api: &str,
         versions: &BTreeMap<String, String>,
     ) -> Result<()> {
@@ -165,7 +165,7 @@ impl Proof {
     /// Without the id of the path's resource, there is no such path yet.
     async fn call_route(
         &self,
-        cx: &Aws,
+        cx: &Run,
         (api, resource): (&str, Option<&str>),
         endpoint: &Endpoint,
         version: &str,
@@ -199,7 +199,7 @@ impl Proof {
 
     async fn call(
         &self,
-        cx: &Aws,
+        cx: &Run,
         endpoint: &Endpoint,
         version: &str,
     ) -> Result<Option<Objection>> {
@@ -253,7 +253,7 @@ fn last_lines(log: &str) -> String {
 }
 
 /// What API Gateway would send ("Input format of a Lambda function for proxy integration").
-fn event(cx: &Aws, endpoint: &Endpoint) -> String {
+fn event(cx: &Run, endpoint: &Endpoint) -> String {
     let Endpoint { method, path, .. } = endpoint;
     let stage = &cx.env.stage;
     let headers =

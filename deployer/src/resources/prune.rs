@@ -4,7 +4,8 @@ use super::deployments::{self, deployments, describe};
 use super::history::{self, Record};
 use super::ownership::gone;
 use super::versions;
-use crate::aws::{Aws, Missing};
+use crate::aws::Missing;
+use crate::run::Run;
 use anyhow::Result;
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
@@ -27,7 +28,7 @@ impl Needless {
     ///
     /// # Errors
     /// When AWS can't be asked.
-    pub async fn find(cx: &Aws, api: &str, kept: &[&Record]) -> Result<Self> {
+    pub async fn find(cx: &Run, api: &str, kept: &[&Record]) -> Result<Self> {
         if kept.is_empty() {
             return Ok(Self::default());
         }
@@ -60,7 +61,7 @@ impl Needless {
     ///
     /// # Errors
     /// The first thing that couldn't be deleted.
-    pub async fn delete(&self, cx: &Aws) -> Result<()> {
+    pub async fn delete(&self, cx: &Run) -> Result<()> {
         delete_objects(cx, &self.records).await?;
         let versions = self.versions.iter().map(async |(name, version)| {
             let request = || {
@@ -86,7 +87,7 @@ impl Needless {
     }
 }
 
-pub(super) async fn delete_objects(cx: &Aws, keys: &[String]) -> Result<()> {
+pub(super) async fn delete_objects(cx: &Run, keys: &[String]) -> Result<()> {
     let (bucket, account) = (cx.env.bucket(), &cx.env.account);
     let deletes = keys.iter().map(async |key| {
         let request =
@@ -96,7 +97,7 @@ pub(super) async fn delete_objects(cx: &Aws, keys: &[String]) -> Result<()> {
     join_all(deletes).await.into_iter().collect()
 }
 
-async fn needless_versions(cx: &Aws, short: &str, kept: &[&Record]) -> Result<Vec<(String, u64)>> {
+async fn needless_versions(cx: &Run, short: &str, kept: &[&Record]) -> Result<Vec<(String, u64)>> {
     let name = cx.env.function(short);
     let mut there = versions::numbers(cx, &name).await?;
     there.sort_unstable();
@@ -108,7 +109,7 @@ async fn needless_versions(cx: &Aws, short: &str, kept: &[&Record]) -> Result<Ve
     Ok(there.into_iter().map(|version| (name.clone(), version)).collect())
 }
 
-async fn needless_deployments(cx: &Aws, api: &str, kept: &[&Record]) -> Result<Vec<String>> {
+async fn needless_deployments(cx: &Run, api: &str, kept: &[&Record]) -> Result<Vec<String>> {
     let request = || cx.apigateway.get_stages().rest_api_id(api).send();
     let stages = async { cx.call("apigateway:GetStages", request).await.or_missing() };
     let (there, stages) = tokio::join!(deployments(cx, api), stages);
@@ -123,7 +124,7 @@ async fn needless_deployments(cx: &Aws, api: &str, kept: &[&Record]) -> Result<V
     Ok(needless.map(|deployment| deployment.id.clone()).collect())
 }
 
-async fn needless_packages(cx: &Aws, kept: &[&Record]) -> Result<Vec<String>> {
+async fn needless_packages(cx: &Run, kept: &[&Record]) -> Result<Vec<String>> {
     let mut needed = BTreeSet::new();
     for record in kept {
         let release = record.release();

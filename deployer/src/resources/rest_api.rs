@@ -4,11 +4,12 @@ use super::foreign_access::{ForeignAccess, of_api};
 use super::listed::make_unlisted;
 use super::observation::stop_access_log;
 use super::ownership::{gateway_gone, is_ours, owner};
-use crate::aws::{Aws, Failure, Missing};
+use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value, turn};
 use crate::env::{Env, Tags};
 use crate::ids::{AliasArn, ApiId};
 use crate::retry::{make_once, until};
+use crate::run::Run;
 use anyhow::{Context, Result, bail};
 use aws_sdk_apigateway::types::{
     ApiKeySourceType, ApiStatus, EndpointAccessMode, EndpointConfiguration, EndpointType, Method,
@@ -111,7 +112,7 @@ impl RestApi {
         }))
     }
 
-    async fn put(&self, cx: &Aws, id: &str) -> Result<()> {
+    async fn put(&self, cx: &Run, id: &str) -> Result<()> {
         let body = Blob::new(self.document(&cx.env)?.to_string());
         let request = || {
             let request = cx.apigateway.put_rest_api().rest_api_id(id).body(body.clone());
@@ -130,7 +131,7 @@ impl RestApi {
         settled(cx, id).await
     }
 
-    async fn make(&self, cx: &Aws) -> Result<String> {
+    async fn make(&self, cx: &Run) -> Result<String> {
         let regional = || EndpointConfiguration::builder().types(EndpointType::Regional).build();
         let mode = || EndpointAccessMode::from(self.endpoint_access_mode.as_str());
         let look = async || {
@@ -166,7 +167,7 @@ impl RestApi {
 ///
 /// # Errors
 /// The failure, or that the API is gone.
-pub async fn busy_or_gone<T>(cx: &Aws, id: &str, result: Result<T>) -> Result<T> {
+pub async fn busy_or_gone<T>(cx: &Run, id: &str, result: Result<T>) -> Result<T> {
     let busy = |failure: &Failure| failure.says("concurrent modification");
     let error = match result {
         Err(error) if error.downcast_ref().is_some_and(busy) => error,
@@ -186,7 +187,7 @@ const SETTLED: Duration = Duration::from_secs(1_800);
 ///
 /// # Errors
 /// That the change failed, in API Gateway's words, or hasn't ended in half an hour.
-async fn settled(cx: &Aws, id: &str) -> Result<()> {
+async fn settled(cx: &Run, id: &str) -> Result<()> {
     until("API Gateway to finish a change of the API", SETTLED, async || {
         let get = || cx.apigateway.get_rest_api().rest_api_id(id).send();
         let api = cx.call_new("apigateway:GetRestApi", get).await?;
@@ -203,7 +204,7 @@ async fn settled(cx: &Aws, id: &str) -> Result<()> {
 }
 
 /// Lists may tell of an API that is gone.
-async fn exists(cx: &Aws, id: &str) -> Result<bool> {
+async fn exists(cx: &Run, id: &str) -> Result<bool> {
     let get = || cx.apigateway.get_rest_api().rest_api_id(id).send();
     Ok(cx.call("apigateway:GetRestApi", get).await.or_missing()?.is_some())
 }
@@ -231,11 +232,11 @@ struct Found {
     others: Vec<Api>,
 }
 
-async fn list(cx: &Aws) -> Result<Vec<Api>> {
+async fn list(cx: &Run) -> Result<Vec<Api>> {
     cx.lists.get(&cx.lists.apis, read_list(cx)).await
 }
 
-async fn read_list(cx: &Aws) -> Result<Vec<Api>> {
+async fn read_list(cx: &Run) -> Result<Vec<Api>> {
     let (mut apis, mut position) = (vec![], None);
     loop {
         let request = || {
@@ -260,11 +261,11 @@ async fn read_list(cx: &Aws) -> Result<Vec<Api>> {
 }
 
 /// How many regional ones there are in the region, whoever's.
-pub(super) async fn count_regional(cx: &Aws) -> Result<usize> {
+pub(super) async fn count_regional(cx: &Run) -> Result<usize> {
     Ok(list(cx).await?.iter().filter(|api| api.endpoint == "REGIONAL").count())
 }
 
-async fn find(cx: &Aws, name: &str) -> Result<Found> {
+async fn find(cx: &Run, name: &str) -> Result<Found> {
     let mut named = list(cx).await?;
     named.retain(|api| api.name == name);
     named.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
@@ -278,7 +279,7 @@ async fn find(cx: &Aws, name: &str) -> Result<Found> {
 }
 
 /// Without those that a list still tells of, and that are gone.
-async fn without_ghosts(cx: &Aws, mut apis: Vec<Api>) -> Result<Vec<Api>> {
+async fn without_ghosts(cx: &Run, mut apis: Vec<Api>) -> Result<Vec<Api>> {
     let there = join_all(apis.iter().map(|api| exists(cx, &api.id))).await;
     let mut there = there.into_iter().collect::<Result<Vec<bool>>>()?.into_iter();
     apis.retain(|_| there.next().unwrap_or_default());
@@ -289,7 +290,7 @@ async fn without_ghosts(cx: &Aws, mut apis: Vec<Api>) -> Result<Vec<Api>> {
 ///
 /// # Errors
 /// When API Gateway can't be asked.
-pub async fn api_id(cx: &Aws) -> Result<Option<ApiId>> {
+pub async fn api_id(cx: &Run) -> Result<Option<ApiId>> {
     let found = find(cx, &cx.env.name()).await?;
     Ok(found.ours.into_iter().next().map(|api| ApiId(api.id)))
 }
@@ -298,7 +299,7 @@ pub async fn api_id(cx: &Aws) -> Result<Option<ApiId>> {
 ///
 /// # Errors
 /// When API Gateway can't be asked.
-pub(super) async fn is_ours_or_absent(cx: &Aws) -> Result<bool> {
+pub(super) async fn is_ours_or_absent(cx: &Run) -> Result<bool> {
     let Found { ours, others } = find(cx, &cx.env.name()).await?;
     Ok(!ours.is_empty() || others.is_empty())
 }
@@ -307,13 +308,13 @@ pub(super) async fn is_ours_or_absent(cx: &Aws) -> Result<bool> {
 ///
 /// # Errors
 /// When API Gateway can't be asked.
-pub async fn resource_ids(cx: &Aws, id: &str) -> Result<BTreeMap<String, String>> {
+pub async fn resource_ids(cx: &Run, id: &str) -> Result<BTreeMap<String, String>> {
     let found = resources(cx, id).await?.unwrap_or_default().into_iter();
     Ok(found.filter_map(|resource| Some((resource.path?, resource.id?))).collect())
 }
 
 /// None when the API is gone, which the list of APIs has not heard of yet.
-async fn routes(cx: &Aws, id: &str) -> Result<Option<BTreeMap<String, Route>>> {
+async fn routes(cx: &Run, id: &str) -> Result<Option<BTreeMap<String, Route>>> {
     let Some(resources) = resources(cx, id).await? else { return Ok(None) };
     let mut routes = BTreeMap::new();
     for resource in resources {
@@ -325,7 +326,7 @@ async fn routes(cx: &Aws, id: &str) -> Result<Option<BTreeMap<String, Route>>> {
     Ok(Some(routes))
 }
 
-async fn resources(cx: &Aws, id: &str) -> Result<Option<Vec<ApiResource>>> {
+async fn resources(cx: &Run, id: &str) -> Result<Option<Vec<ApiResource>>> {
     let (mut resources, mut position) = (vec![], None);
     loop {
         let request = || {
@@ -342,7 +343,7 @@ async fn resources(cx: &Aws, id: &str) -> Result<Option<Vec<ApiResource>>> {
     }
 }
 
-impl Resource<Aws> for RestApi {
+impl Resource<Run> for RestApi {
     const KIND: &'static str = "rest api";
     type Output = ApiId;
     /// Its access log is stopped while the usage plan is deleted.
@@ -352,7 +353,7 @@ impl Resource<Aws> for RestApi {
         self.name.clone()
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, ApiId>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, ApiId>>> {
         let Found { ours, others } = find(cx, &self.name).await?;
         let Some(api) = ours.into_iter().chain(others).next() else { return Ok(None) };
         // By itself: items of lists may lack the security policy.
@@ -377,14 +378,14 @@ impl Resource<Aws> for RestApi {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<ApiId> {
+    async fn create(&self, cx: &Run) -> Result<ApiId> {
         let id = self.make(cx).await?;
         settled(cx, &id).await.context("it was made, but has no routes yet")?;
         self.put(cx, &id).await.context("it was made, but has no routes yet")?;
         Ok(ApiId(id))
     }
 
-    async fn update(&self, cx: &Aws, live: &Live<Self, ApiId>) -> Result<ApiId> {
+    async fn update(&self, cx: &Run, live: &Live<Self, ApiId>) -> Result<ApiId> {
         if live.props.endpoint != self.endpoint {
             bail!(
                 "its endpoint is {} and must be {}, which AWS cannot change in place without \
@@ -401,7 +402,7 @@ impl Resource<Aws> for RestApi {
     }
 
     /// Takes its routes, deployments and stages along.
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         stop_access_log(cx, id).await?;
         turn().await?;
         let request = || cx.apigateway.delete_rest_api().rest_api_id(id).send();
@@ -410,14 +411,14 @@ impl Resource<Aws> for RestApi {
     }
 
     /// AWS answers before it is done.
-    async fn gone(cx: &Aws, id: &str) -> Result<()> {
+    async fn gone(cx: &Run, id: &str) -> Result<()> {
         until("API Gateway to delete the API", Duration::from_secs(120), async || {
             Ok((!exists(cx, id).await?).then_some(()))
         })
         .await
     }
 
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let mut ours = list(cx).await?;
         ours.retain(|api| is_ours(&cx.env, &api.tags));
         let ours = without_ghosts(cx, ours).await?.into_iter();

@@ -8,9 +8,10 @@ use super::grant::is_void;
 use super::history::{Record, Served};
 use super::serving::Serving;
 use super::{role, versions};
-use crate::aws::{Aws, Missing};
+use crate::aws::Missing;
 use crate::env::ALIAS;
 use crate::ids::ApiId;
+use crate::run::Run;
 use anyhow::Result;
 use aws_sdk_lambda::types::FunctionConfiguration;
 use futures_util::future::try_join_all;
@@ -79,7 +80,7 @@ impl Restorable {
     ///
     /// # Errors
     /// When AWS can't be asked.
-    pub async fn read(cx: &Aws, api: Option<&ApiId>, records: &[&Record]) -> Result<Self> {
+    pub async fn read(cx: &Run, api: Option<&ApiId>, records: &[&Record]) -> Result<Self> {
         let aliases = try_join_all(functions(records).into_iter().map(async |short| {
             let served = versions::served(cx, &cx.env.function(short)).await?;
             Ok((short.clone(), served))
@@ -109,7 +110,7 @@ impl Restorable {
 }
 
 /// The definition that the stage serves, and the descriptions of all deployments.
-async fn stage(cx: &Aws, api: Option<&ApiId>) -> Result<Option<(String, BTreeSet<String>)>> {
+async fn stage(cx: &Run, api: Option<&ApiId>) -> Result<Option<(String, BTreeSet<String>)>> {
     let Some(api) = api.map(ApiId::as_str) else { return Ok(None) };
     let request = || cx.apigateway.get_stage().rest_api_id(api).stage_name(&cx.env.stage).send();
     let stage = async { Ok(cx.call("apigateway:GetStage", request).await.or_missing()?) };
@@ -136,7 +137,7 @@ struct Published {
 ///
 /// # Errors
 /// When Lambda or IAM can't be asked.
-pub async fn lost_versions(cx: &Aws, records: &[&Record]) -> Result<BTreeMap<u64, Lost>> {
+pub async fn lost_versions(cx: &Run, records: &[&Record]) -> Result<BTreeMap<u64, Lost>> {
     let published = functions(records).into_iter().map(async |short| {
         let name = cx.env.role(short);
         let function = cx.env.function(short);

@@ -2,11 +2,12 @@
 
 use super::grant::Identity;
 use super::ownership::{adopt, gone, is_ours, owner};
-use crate::aws::{Aws, Failure, Missing};
+use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource};
 use crate::env::{Env, Tags};
 use crate::ids::RoleArn;
 use crate::retry::{Made, make_or_adopt};
+use crate::run::Run;
 use anyhow::{Context, Result};
 use aws_sdk_iam::types::Tag;
 use futures_util::future::{join_all, try_join_all};
@@ -71,7 +72,7 @@ impl Role {
         Self { name, path, trust: canonical(trust), policies, attached: vec![], boundary }
     }
 
-    async fn attach(&self, cx: &Aws, arn: &str) -> Result<()> {
+    async fn attach(&self, cx: &Run, arn: &str) -> Result<()> {
         let request = || cx.iam.attach_role_policy().role_name(&self.name).policy_arn(arn).send();
         cx.call_new("iam:AttachRolePolicy", request).await?;
         Ok(())
@@ -86,7 +87,7 @@ impl Role {
         Self { name: env.stand_in_role(function), policies, ..role }
     }
 
-    async fn put_policy(&self, cx: &Aws, name: &str, policy: &Value) -> Result<()> {
+    async fn put_policy(&self, cx: &Run, name: &str, policy: &Value) -> Result<()> {
         let request = || {
             let request = cx.iam.put_role_policy().role_name(&self.name).policy_name(name);
             request.policy_document(policy.to_string()).send()
@@ -128,7 +129,7 @@ pub(super) fn decode(document: &str) -> Result<Value> {
     Ok(canonical(serde_json::from_str(&text).context("reading an IAM policy")?))
 }
 
-async fn attached(cx: &Aws, role: &str) -> Result<Vec<String>> {
+async fn attached(cx: &Run, role: &str) -> Result<Vec<String>> {
     let (mut arns, mut marker) = (vec![], None);
     loop {
         let list = || cx.iam.list_attached_role_policies().role_name(role);
@@ -145,7 +146,7 @@ async fn attached(cx: &Aws, role: &str) -> Result<Vec<String>> {
     }
 }
 
-async fn policy_names(cx: &Aws, role: &str) -> Result<Vec<String>> {
+async fn policy_names(cx: &Run, role: &str) -> Result<Vec<String>> {
     let (mut names, mut marker) = (vec![], None);
     loop {
         let list = || cx.iam.list_role_policies().role_name(role);
@@ -160,7 +161,7 @@ async fn policy_names(cx: &Aws, role: &str) -> Result<Vec<String>> {
     }
 }
 
-async fn policies(cx: &Aws, role: &str) -> Result<BTreeMap<String, Value>> {
+async fn policies(cx: &Run, role: &str) -> Result<BTreeMap<String, Value>> {
     let policies = policy_names(cx, role).await?.into_iter().map(async |name| {
         let request = || cx.iam.get_role_policy().role_name(role).policy_name(&name).send();
         match cx.call("iam:GetRolePolicy", request).await.or_missing()? {
@@ -172,7 +173,7 @@ async fn policies(cx: &Aws, role: &str) -> Result<BTreeMap<String, Value>> {
 }
 
 /// The role itself and its tags; lists don't tell the tags.
-pub(super) async fn get(cx: &Aws, name: &str) -> Result<Option<(aws_sdk_iam::types::Role, Tags)>> {
+pub(super) async fn get(cx: &Run, name: &str) -> Result<Option<(aws_sdk_iam::types::Role, Tags)>> {
     let request = || cx.iam.get_role().role_name(name).send();
     let answer = cx.call("iam:GetRole", request).await.or_missing()?;
     let Some(role) = answer.and_then(|answer| answer.role) else { return Ok(None) };
@@ -184,12 +185,12 @@ pub(super) async fn get(cx: &Aws, name: &str) -> Result<Option<(aws_sdk_iam::typ
 ///
 /// # Errors
 /// When IAM can't be asked.
-pub(super) async fn identity(cx: &Aws, role: &str) -> Result<Option<Identity>> {
+pub(super) async fn identity(cx: &Run, role: &str) -> Result<Option<Identity>> {
     let found = get(cx, role.rsplit('/').next().unwrap_or_default()).await?;
     Ok(found.map(|(role, _)| Identity { id: role.role_id, created: role.create_date }))
 }
 
-impl Resource<Aws> for Role {
+impl Resource<Run> for Role {
     const KIND: &'static str = "role";
     type Output = RoleArn;
 
@@ -197,11 +198,11 @@ impl Resource<Aws> for Role {
         self.name.clone()
     }
 
-    fn foretell(&self, cx: &Aws) -> Option<RoleArn> {
+    fn foretell(&self, cx: &Run) -> Option<RoleArn> {
         Some(RoleArn::new(cx.env.iam_arn(&format!("role{}{}", self.path, self.name))))
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, RoleArn>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, RoleArn>>> {
         let (role, policies, attached) =
             tokio::join!(get(cx, &self.name), policies(cx, &self.name), attached(cx, &self.name));
         let Some((role, tags)) = role? else { return Ok(None) };
@@ -224,7 +225,7 @@ impl Resource<Aws> for Role {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<RoleArn> {
+    async fn create(&self, cx: &Run) -> Result<RoleArn> {
         let tag = |(k, v): (&String, &String)| Tag::builder().key(k).value(v).build().ok();
         let tags: Vec<Tag> = cx.env.tags().iter().filter_map(tag).collect();
         let request = || {
@@ -247,7 +248,7 @@ impl Resource<Aws> for Role {
         arn.or_else(|| self.foretell(cx)).context("IAM told no ARN of the new role")
     }
 
-    async fn update(&self, cx: &Aws, live: &Live<Self, RoleArn>) -> Result<RoleArn> {
+    async fn update(&self, cx: &Run, live: &Live<Self, RoleArn>) -> Result<RoleArn> {
         let (name, is) = (&self.name, &live.props);
         if is.trust != self.trust {
             let request = || {
@@ -284,7 +285,7 @@ impl Resource<Aws> for Role {
         Ok(live.output.clone())
     }
 
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         let (inline, attached) = tokio::try_join!(policy_names(cx, id), attached(cx, id))?;
         let delete = inline.iter().map(async |policy| {
             let request = || cx.iam.delete_role_policy().role_name(id).policy_name(policy).send();
@@ -299,7 +300,7 @@ impl Resource<Aws> for Role {
         gone(cx.call("iam:DeleteRole", || cx.iam.delete_role().role_name(id).send()).await)
     }
 
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let (mut names, mut marker) = (vec![], None);
         loop {
             let request = || {

@@ -1,7 +1,7 @@
 //! How much room the account has left for a stage: AWS's quotas for what a stage is made of.
 
 use super::rest_api;
-use crate::aws::Aws;
+use crate::run::Run;
 use anyhow::Result;
 
 /// Regional APIs in a region (API Gateway: "Quotas for configuring and running a REST API"). It can't be
@@ -33,7 +33,7 @@ pub struct LambdaRoom {
 
 /// # Errors
 /// When Lambda doesn't tell.
-pub async fn lambda_room(cx: &Aws) -> Result<LambdaRoom> {
+pub async fn lambda_room(cx: &Run) -> Result<LambdaRoom> {
     let request = || cx.lambda.get_account_settings().send();
     let answer = cx.call("lambda:GetAccountSettings", request).await?;
     let limit = answer.account_limit();
@@ -51,7 +51,7 @@ pub async fn lambda_room(cx: &Aws) -> Result<LambdaRoom> {
 ///
 /// # Errors
 /// When IAM can't be asked.
-pub async fn role_room(cx: &Aws) -> Result<Option<Room>> {
+pub async fn role_room(cx: &Run) -> Result<Option<Room>> {
     let request = || cx.iam.get_account_summary().send();
     let answer = cx.call("iam:GetAccountSummary", request).await?;
     let map = answer.summary_map.unwrap_or_default();
@@ -65,7 +65,7 @@ pub async fn role_room(cx: &Aws) -> Result<Option<Room>> {
 ///
 /// # Errors
 /// When API Gateway can't be asked.
-pub async fn api_room(cx: &Aws) -> Result<Room> {
+pub async fn api_room(cx: &Run) -> Result<Room> {
     Ok(Room { used: number(rest_api::count_regional(cx).await?), limit: APIS })
 }
 
@@ -73,7 +73,7 @@ pub async fn api_room(cx: &Aws) -> Result<Room> {
 ///
 /// # Errors
 /// When API Gateway can't be asked.
-pub async fn key_room(cx: &Aws) -> Result<Room> {
+pub async fn key_room(cx: &Run) -> Result<Room> {
     let (mut used, mut position) = (0, None);
     loop {
         let request =
@@ -91,7 +91,7 @@ pub async fn key_room(cx: &Aws) -> Result<Room> {
 ///
 /// # Errors
 /// When API Gateway can't be asked.
-pub async fn plan_room(cx: &Aws) -> Result<Room> {
+pub async fn plan_room(cx: &Run) -> Result<Room> {
     let (mut used, mut position) = (0, None);
     loop {
         let request =

@@ -1,7 +1,7 @@
 //! What serves, compared with what is on record: an alias or a stage may have been moved by hand.
 
 use super::history::{Record, current};
-use crate::aws::Aws;
+use crate::run::Run;
 use std::collections::BTreeMap;
 
 /// What the stage and the functions' aliases serve.
@@ -76,6 +76,6 @@ impl Serving {
 }
 
 /// What served when the stage was surveyed last. None without a stage.
-pub fn serving(cx: &Aws) -> Option<Serving> {
+pub fn serving(cx: &Run) -> Option<Serving> {
     cx.lists.seen().serving.clone()
 }

@@ -5,8 +5,9 @@
 //! a session was given (IAM: "Testing IAM policies with the IAM policy simulator", and the operation's
 //! reference).
 
-use crate::aws::{Aws, Failure};
+use crate::aws::Failure;
 use crate::rights::{Answer, Missing, Question};
+use crate::run::Run;
 use anyhow::Result;
 use aws_sdk_iam::types::{
     ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType,
@@ -28,7 +29,7 @@ pub enum Asked {
 type Answers = BTreeMap<(String, String), Answer>;
 
 /// Asks IAM whether these credentials have the rights. Never fails: a run doesn't depend on it.
-pub async fn ask_rights(cx: &Aws, questions: &[Question]) -> Asked {
+pub async fn ask_rights(cx: &Run, questions: &[Question]) -> Asked {
     let principal = match principal(cx).await {
         Principal::Root => return Asked::Unasked,
         Principal::Unknown(why) => return Asked::Untold(why),
@@ -66,7 +67,7 @@ enum Principal {
 
 /// The user or the role behind the credentials, by the ARN that IAM has for it. STS tells of a role
 /// without its path.
-async fn principal(cx: &Aws) -> Principal {
+async fn principal(cx: &Run) -> Principal {
     let caller = cx.caller.as_str();
     let resource = caller.splitn(6, ':').nth(5).unwrap_or_default();
     match resource.split('/').collect::<Vec<_>>().as_slice() {
@@ -81,7 +82,7 @@ async fn principal(cx: &Aws) -> Principal {
     }
 }
 
-async fn ask(cx: &Aws, principal: &str, question: &Question) -> Result<Answers, Failure> {
+async fn ask(cx: &Run, principal: &str, question: &Question) -> Result<Answers, Failure> {
     let actions: Vec<&str> = question.actions.iter().copied().collect();
     match simulate(cx, principal, question, &actions).await {
         Err(failure) if failure.is("InvalidInput") && actions.len() > 1 => {
@@ -114,7 +115,7 @@ fn groups<'a>(message: &str, actions: &[&'a str]) -> Vec<Vec<&'a str>> {
 }
 
 async fn simulate(
-    cx: &Aws,
+    cx: &Run,
     principal: &str,
     question: &Question,
     actions: &[&str],

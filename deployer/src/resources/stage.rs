@@ -13,12 +13,13 @@ use super::proof::Proof;
 use super::rest_api::{api_id, busy_or_gone};
 use super::serving::Serving;
 use super::versions;
-use crate::aws::{Aws, Failure, Missing};
+use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Resource, Stopped, Value, turn};
 use crate::env::{ALIAS, ALIAS_VARIABLE, Tags};
 use crate::ids::{ApiId, StageName, Throttle, Version};
 use crate::resources::ownership::adopt;
 use crate::retry::{Made, make_or_adopt};
+use crate::run::Run;
 use anyhow::{Result, bail};
 use aws_sdk_apigateway::types::PatchOperation;
 use futures_util::future::join_all;
@@ -100,7 +101,7 @@ impl Stage {
     }
 
     /// What this is, for the record.
-    fn draft(&self, cx: &Aws, proof: &Proof, again: Option<u64>) -> Result<Record> {
+    fn draft(&self, cx: &Run, proof: &Proof, again: Option<u64>) -> Result<Record> {
         let mut functions = BTreeMap::new();
         for (function, version) in &self.functions {
             let version = version.get()?.0.clone();
@@ -120,7 +121,7 @@ impl Stage {
     /// release is `begun`. If they don't keep their promise, or something is missing, it is taken back.
     async fn proven<T>(
         &self,
-        cx: &Aws,
+        cx: &Run,
         versions: &BTreeMap<String, String>,
         begun: impl Future<Output = Result<T>>,
     ) -> Result<T> {
@@ -144,7 +145,7 @@ impl Stage {
     /// Has all these versions serve, at the same time as the stage moves.
     async fn flip(
         &self,
-        cx: &Aws,
+        cx: &Run,
         candidates: &BTreeMap<String, String>,
         stage: impl Future<Output = Result<()>>,
     ) -> Result<()> {
@@ -160,7 +161,7 @@ impl Stage {
     }
 
     /// The version that each function serves now; none without its alias.
-    async fn serving(&self, cx: &Aws) -> Result<BTreeMap<String, Option<String>>> {
+    async fn serving(&self, cx: &Run) -> Result<BTreeMap<String, Option<String>>> {
         let serving = self.functions.keys().map(|function| async move {
             let version = versions::served(cx, &cx.env.function(function)).await?;
             Ok((function.clone(), version))
@@ -168,7 +169,7 @@ impl Stage {
         join_all(serving).await.into_iter().collect()
     }
 
-    async fn make(&self, cx: &Aws, api: &str) -> Result<StageName> {
+    async fn make(&self, cx: &Run, api: &str) -> Result<StageName> {
         let all = self.candidates(&BTreeMap::new())?;
         // Its routes are tried by the smoke test: nobody has a key to them yet.
         let begun = async {
@@ -202,7 +203,7 @@ impl Stage {
     /// Sets what CreateStage can't, removes what isn't wanted, and moves the stage to a deployment.
     async fn configure(
         &self,
-        cx: &Aws,
+        cx: &Run,
         api: &str,
         deployment: Option<&str>,
         live: &Self,
@@ -227,7 +228,7 @@ impl Stage {
     }
 
     /// In as many requests as it takes.
-    async fn send(&self, cx: &Aws, api: &str, patch: &[PatchOperation]) -> Result<(), Failure> {
+    async fn send(&self, cx: &Run, api: &str, patch: &[PatchOperation]) -> Result<(), Failure> {
         for piece in patch.chunks(settings::PIECE) {
             let request = || {
                 let request = cx.apigateway.update_stage().rest_api_id(api).stage_name(&self.name);
@@ -244,7 +245,7 @@ fn is_denied(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Failure>().is_some_and(Failure::is_denied)
 }
 
-impl Resource<Aws> for Stage {
+impl Resource<Run> for Stage {
     const KIND: &'static str = "stage";
     type Output = StageName;
     /// In whatever API bears the name: so it needn't wait for its routes to be read.
@@ -256,11 +257,11 @@ impl Resource<Aws> for Stage {
         self.name.clone()
     }
 
-    fn foretell(&self, _: &Aws) -> Option<StageName> {
+    fn foretell(&self, _: &Run) -> Option<StageName> {
         Some(StageName(self.name.clone()))
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, StageName>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, StageName>>> {
         // Also without an API: numbers go on, and what kept releases need is spared.
         let records = async {
             match history::read(cx).await {
@@ -313,12 +314,12 @@ impl Resource<Aws> for Stage {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<StageName> {
+    async fn create(&self, cx: &Run) -> Result<StageName> {
         let api = self.api.get()?.as_str();
         busy_or_gone(cx, api, self.make(cx, api).await).await
     }
 
-    async fn update(&self, cx: &Aws, live: &Live<Self, StageName>) -> Result<StageName> {
+    async fn update(&self, cx: &Run, live: &Live<Self, StageName>) -> Result<StageName> {
         let api = self.api.get()?.as_str();
         let change = async {
             let is = &live.props;
@@ -379,7 +380,7 @@ impl Resource<Aws> for Stage {
     /// which no key opens it, hold from the start.
     async fn settle(
         &self,
-        cx: &Aws,
+        cx: &Run,
         live: Option<&Live<Self, StageName>>,
         _: &StageName,
     ) -> Result<()> {
@@ -394,7 +395,7 @@ impl Resource<Aws> for Stage {
     }
 
     /// Goes with its API.
-    async fn delete(_: &Aws, _: &str) -> Result<()> {
+    async fn delete(_: &Run, _: &str) -> Result<()> {
         Ok(())
     }
 }

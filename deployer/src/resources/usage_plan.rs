@@ -6,11 +6,12 @@ use super::api_key::still_works;
 use super::listed::make_unlisted;
 use super::method_names::in_usage_plan;
 use super::ownership::{gateway_gone, gone, is_ours, owner};
-use crate::aws::{Aws, Failure, Missing};
+use crate::aws::{Failure, Missing};
 use crate::engine::{Live, Owned, Resource, Value};
 use crate::env::Tags;
 use crate::ids::{ApiId, ApiKeyId, StageName, Throttle, UsagePlanId};
 use crate::retry::make_once;
+use crate::run::Run;
 use anyhow::{Context, Result, bail};
 use aws_sdk_apigateway::types::{
     ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, ThrottleSettings,
@@ -98,14 +99,14 @@ impl Plan {
 }
 
 /// The plans whose name begins so, in an order that stays.
-async fn list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
+async fn list(cx: &Run, prefix: &str) -> Result<Vec<Plan>> {
     match prefix == cx.env.name() {
         true => cx.lists.get(&cx.lists.plans, read_list(cx, prefix)).await,
         false => read_list(cx, prefix).await,
     }
 }
 
-async fn read_list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
+async fn read_list(cx: &Run, prefix: &str) -> Result<Vec<Plan>> {
     let (mut plans, mut position) = (vec![], None);
     loop {
         let request = || {
@@ -133,7 +134,7 @@ async fn read_list(cx: &Aws, prefix: &str) -> Result<Vec<Plan>> {
     }
 }
 
-async fn keys(cx: &Aws, plan: &str) -> Result<Vec<String>> {
+async fn keys(cx: &Run, plan: &str) -> Result<Vec<String>> {
     let (mut keys, mut position) = (vec![], None);
     loop {
         let request = || {
@@ -156,7 +157,7 @@ fn patch(op: Op, path: &str, value: impl Into<String>) -> PatchOperation {
 }
 
 /// UpdateUsagePlan is allowed once in 20 s: everything goes in one call, and none without need.
-async fn apply(cx: &Aws, id: &str, patches: Vec<PatchOperation>) -> Result<()> {
+async fn apply(cx: &Run, id: &str, patches: Vec<PatchOperation>) -> Result<()> {
     if patches.is_empty() {
         return Ok(());
     }
@@ -168,7 +169,7 @@ async fn apply(cx: &Aws, id: &str, patches: Vec<PatchOperation>) -> Result<()> {
     Ok(())
 }
 
-async fn attach(cx: &Aws, plan: &str, key: &str) -> Result<()> {
+async fn attach(cx: &Run, plan: &str, key: &str) -> Result<()> {
     let request = || {
         let request = cx.apigateway.create_usage_plan_key().usage_plan_id(plan);
         request.key_id(key).key_type("API_KEY").send()
@@ -184,14 +185,14 @@ async fn attach(cx: &Aws, plan: &str, key: &str) -> Result<()> {
 }
 
 /// A plan as it is now; none when it is gone.
-async fn look(cx: &Aws, id: &str) -> Result<Option<(Limits, Bound)>> {
+async fn look(cx: &Run, id: &str) -> Result<Option<(Limits, Bound)>> {
     let get = || cx.apigateway.get_usage_plan().usage_plan_id(id).send();
     let plan = cx.call("apigateway:GetUsagePlan", get).await.or_missing()?;
     Ok(plan.map(|plan| (limits_of(plan.throttle(), plan.quota()), bound_of(plan.api_stages()))))
 }
 
 /// The stages that the plan is bound to, as they were read last.
-async fn bound(cx: &Aws, id: &str) -> Result<Bound> {
+async fn bound(cx: &Run, id: &str) -> Result<Bound> {
     let seen = cx.lists.seen().bound.get(id).cloned();
     match seen {
         Some(bound) => Ok(bound),
@@ -200,7 +201,7 @@ async fn bound(cx: &Aws, id: &str) -> Result<Bound> {
 }
 
 /// The stage's plan admits one more key.
-pub(super) async fn admit(cx: &Aws, key: &ApiKeyId) -> Result<()> {
+pub(super) async fn admit(cx: &Run, key: &ApiKeyId) -> Result<()> {
     let name = cx.env.name();
     let ours = |plan: &Plan| plan.name == name && is_ours(&cx.env, &plan.tags);
     let Some(plan) = list(cx, &name).await?.into_iter().find(ours) else {
@@ -261,7 +262,7 @@ impl UsagePlan {
         patch(Op::Replace, &path, serde_json::Value::from(limits).to_string())
     }
 
-    async fn make(&self, cx: &Aws) -> Result<String> {
+    async fn make(&self, cx: &Run) -> Result<String> {
         let Limits { rate, burst, quota, period } = &self.limits;
         let throttle = ThrottleSettings::builder().rate_limit(*rate).burst_limit(*burst).build();
         let period = QuotaPeriodType::from(period.as_str());
@@ -296,7 +297,7 @@ impl UsagePlan {
     }
 }
 
-impl Resource<Aws> for UsagePlan {
+impl Resource<Run> for UsagePlan {
     const KIND: &'static str = "usage plan";
     type Output = UsagePlanId;
 
@@ -304,7 +305,7 @@ impl Resource<Aws> for UsagePlan {
         self.name.clone()
     }
 
-    async fn read(&self, cx: &Aws) -> Result<Option<Live<Self, UsagePlanId>>> {
+    async fn read(&self, cx: &Run) -> Result<Option<Live<Self, UsagePlanId>>> {
         let plans = list(cx, &self.name).await?.into_iter();
         let found = plans
             .filter(|plan| plan.name == self.name)
@@ -340,7 +341,7 @@ impl Resource<Aws> for UsagePlan {
         }))
     }
 
-    async fn create(&self, cx: &Aws) -> Result<UsagePlanId> {
+    async fn create(&self, cx: &Run) -> Result<UsagePlanId> {
         let id = self.make(cx).await?;
         for key in &self.keys {
             attach(cx, &id, key.get()?.as_str()).await?;
@@ -348,7 +349,7 @@ impl Resource<Aws> for UsagePlan {
         Ok(UsagePlanId(id))
     }
 
-    async fn update(&self, cx: &Aws, live: &Live<Self, UsagePlanId>) -> Result<UsagePlanId> {
+    async fn update(&self, cx: &Run, live: &Live<Self, UsagePlanId>) -> Result<UsagePlanId> {
         let (is, id) = (&live.props, &live.id);
         let patches = self.patches(&is.limits, &bound(cx, id).await?);
         if let Err(error) = apply(cx, id, patches.clone()).await {
@@ -380,7 +381,7 @@ impl Resource<Aws> for UsagePlan {
     }
 
     /// A plan that is bound to a stage can't be deleted; one whose stage is gone can't be unbound.
-    async fn delete(cx: &Aws, id: &str) -> Result<()> {
+    async fn delete(cx: &Run, id: &str) -> Result<()> {
         let unbind = |bound: Bound| {
             bound.into_keys().map(|stage| patch(Op::Remove, "/apiStages", stage)).collect()
         };
@@ -404,7 +405,7 @@ impl Resource<Aws> for UsagePlan {
         })
     }
 
-    async fn owned(cx: &Aws) -> Result<Vec<Owned>> {
+    async fn owned(cx: &Run) -> Result<Vec<Owned>> {
         let plans = list(cx, &cx.env.name()).await?.into_iter();
         let ours = plans.filter(|plan| is_ours(&cx.env, &plan.tags));
         Ok(ours.map(|plan| Owned { name: plan.name, id: plan.id }).collect())

@@ -1,7 +1,8 @@
 //! A function's published versions, and the alias that says which of them serves.
 
-use crate::aws::{Aws, Missing};
+use crate::aws::Missing;
 use crate::env::ALIAS;
+use crate::run::Run;
 use anyhow::Result;
 use aws_sdk_lambda::types::{AliasRoutingConfiguration, FunctionConfiguration};
 use std::collections::HashMap;
@@ -10,11 +11,11 @@ use std::collections::HashMap;
 ///
 /// # Errors
 /// When Lambda can't be asked.
-pub async fn served(cx: &Aws, name: &str) -> Result<Option<String>> {
+pub async fn served(cx: &Run, name: &str) -> Result<Option<String>> {
     cx.lists.alias(name, read_alias(cx, name)).await
 }
 
-async fn read_alias(cx: &Aws, name: &str) -> Result<Option<String>> {
+async fn read_alias(cx: &Run, name: &str) -> Result<Option<String>> {
     let request = || cx.lambda.get_alias().function_name(name).name(ALIAS).send();
     let Some(alias) = cx.call("lambda:GetAlias", request).await.or_missing()? else {
         return Ok(None);
@@ -33,7 +34,7 @@ async fn read_alias(cx: &Aws, name: &str) -> Result<Option<String>> {
 ///
 /// # Errors
 /// When Lambda refuses.
-pub async fn serve(cx: &Aws, name: &str, version: &str, share: Option<(f64, &str)>) -> Result<()> {
+pub async fn serve(cx: &Run, name: &str, version: &str, share: Option<(f64, &str)>) -> Result<()> {
     let weights: HashMap<String, f64> =
         share.map(|(share, _)| (version.to_owned(), share)).into_iter().collect();
     let request = || {
@@ -52,7 +53,7 @@ pub async fn serve(cx: &Aws, name: &str, version: &str, share: Option<(f64, &str
 ///
 /// # Errors
 /// When Lambda can't be asked.
-pub async fn numbers(cx: &Aws, name: &str) -> Result<Vec<u64>> {
+pub async fn numbers(cx: &Run, name: &str) -> Result<Vec<u64>> {
     Ok(versions(cx, name).await?.iter().filter_map(number).collect())
 }
 
@@ -65,7 +66,7 @@ pub fn number(version: &FunctionConfiguration) -> Option<u64> {
 ///
 /// # Errors
 /// When Lambda can't be asked.
-pub async fn versions(cx: &Aws, name: &str) -> Result<Vec<FunctionConfiguration>> {
+pub async fn versions(cx: &Run, name: &str) -> Result<Vec<FunctionConfiguration>> {
     let (mut versions, mut marker) = (vec![], None);
     loop {
         let request = || {

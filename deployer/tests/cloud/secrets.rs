@@ -3,6 +3,7 @@
 use crate::account::{Account, Ran};
 use deployer::engine::{Resource, Secret};
 use deployer::resources::SecretParameter;
+use deployer::run::Run;
 use std::fs;
 
 #[test]
@@ -136,7 +137,7 @@ async fn key_that_was_lost_is_made_anew() {
 #[tokio::test]
 async fn second_secret_leaves_the_api_key_of_smoke_tests_alone() {
     let account = Account::deployed();
-    let aws = account.aws().await;
+    let aws = Run::new(account.aws().await);
     let key = SecretParameter::value(&aws, &aws.env.parameter("api-key")).await.unwrap();
     assert_eq!(SecretParameter::api_key(&aws).await.unwrap(), key);
 

@@ -21,13 +21,14 @@ use deployer::engine::{Action, Plan, Silent, Step, Stop};
 use deployer::env::Env;
 use deployer::release::Release;
 use deployer::resources::kinds;
+use deployer::run::Run;
 use deployer::stack::APP;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Connected to a world in memory, whatever this machine's environment says.
-async fn connect(world: &Value) -> Aws {
+async fn connect(world: &Value) -> Run {
     connect_by(wire::client(world.clone())).await.unwrap()
 }
 
@@ -37,7 +38,7 @@ fn app() -> App {
 }
 
 /// The same, by another way to it.
-async fn connect_by(http: SharedHttpConnector) -> anyhow::Result<Aws> {
+async fn connect_by(http: SharedHttpConnector) -> anyhow::Result<Run> {
     let local = Local {
         endpoint: "http://aws.invalid".to_owned(),
         access_key: "test".to_owned(),
@@ -45,7 +46,7 @@ async fn connect_by(http: SharedHttpConnector) -> anyhow::Result<Aws> {
     };
     let region = Some(world::REGION.to_owned());
     let access = Access { region, local: Some(local), http: Some(http), ..Access::default() };
-    Aws::connect(&access, &app(), "dev").await
+    Aws::connect(&access, &app(), "dev").await.map(Run::new)
 }
 
 /// What must be done for `release` to be what is there.

@@ -11,6 +11,7 @@ use crate::resources::room::{
 };
 use crate::resources::{Asked, ask_rights};
 use crate::rights::{Missing, Mode, questions};
+use crate::run::Run;
 use anyhow::{Error, Result, anyhow};
 use futures_util::future::{FutureExt, join_all};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,7 +29,7 @@ pub async fn look(common: &Common, access: &Access) -> Vec<Line> {
     let (connected, expiry) = tokio::join!(connecting, expiring);
     let late = |_| Err(anyhow!("no answer in {} s", PATIENCE.as_secs()));
     let aws = match connected.unwrap_or_else(late) {
-        Ok(aws) => aws,
+        Ok(aws) => Run::new(aws),
         Err(error) => return without_account(&error, common),
     };
     let credentials = credentials(&aws, expiry.ok().flatten(), common);
@@ -69,7 +70,7 @@ fn bad(error: &Error, common: &Common) -> Finding {
     }
 }
 
-fn credentials(aws: &Aws, expiry: Option<SystemTime>, common: &Common) -> Finding {
+fn credentials(aws: &Run, expiry: Option<SystemTime>, common: &Common) -> Finding {
     let who = aws.caller.splitn(6, ':').last().unwrap_or_default();
     let mut found = format!("{who} of account {} in {}", aws.env.account, aws.env.region);
     if let Some(elsewhere) = &aws.elsewhere {
@@ -95,7 +96,7 @@ fn credentials(aws: &Aws, expiry: Option<SystemTime>, common: &Common) -> Findin
     }
 }
 
-fn stage(aws: &Aws, common: &Common) -> Finding {
+fn stage(aws: &Run, common: &Common) -> Finding {
     match aws.env.check(common.functions()) {
         Ok(()) => Finding::ok(format!("every name of {} is short enough", aws.env.name())),
         Err(error) => Finding::failed(format!("{error:#}"), "choose another --stage"),
@@ -103,7 +104,7 @@ fn stage(aws: &Aws, common: &Common) -> Finding {
 }
 
 /// Whether the credentials may do what a deploy does. That IAM doesn't answer is no failure: a deploy doesn't need it.
-async fn rights(aws: &Aws, common: &Common) -> Finding {
+async fn rights(aws: &Run, common: &Common) -> Finding {
     let policy = common.command("policy");
     let questions =
         questions(&aws.env, common.functions(), Mode::Deploy, common.app.permissions_boundary);

@@ -1,10 +1,11 @@
 //! Where records lie, and when they are written.
 
 use super::{LOST, Record, State, current, known, served_before};
-use crate::aws::{Aws, Missing};
+use crate::aws::Missing;
 use crate::lease::HANDOVER;
 use crate::object::{body, patiently};
 use crate::resources::prune::delete_objects;
+use crate::run::Run;
 use anyhow::{Context, Result, bail};
 use aws_smithy_types::byte_stream::ByteStream;
 use futures_util::future::join_all;
@@ -22,7 +23,7 @@ const LARGEST: usize = 1024 * 1024;
 ///
 /// # Errors
 /// When S3 can't be asked.
-pub async fn read(cx: &Aws) -> Result<Vec<Record>> {
+pub async fn read(cx: &Run) -> Result<Vec<Record>> {
     let keys = objects(cx, PREFIX).await.context("listing the releases")?;
     let records = join_all(keys.iter().map(|key| get(cx, key))).await;
     let mut found: Vec<Record> =
@@ -33,7 +34,7 @@ pub async fn read(cx: &Aws) -> Result<Vec<Record>> {
 }
 
 /// The keys of all objects that begin so; none where there is no bucket.
-pub async fn objects(cx: &Aws, prefix: &str) -> Result<Vec<String>> {
+pub async fn objects(cx: &Run, prefix: &str) -> Result<Vec<String>> {
     let (bucket, account) = (cx.env.bucket(), &cx.env.account);
     let (mut keys, mut token) = (vec![], None);
     loop {
@@ -52,12 +53,12 @@ pub async fn objects(cx: &Aws, prefix: &str) -> Result<Vec<String>> {
     }
 }
 
-async fn get(cx: &Aws, key: &str) -> Result<Option<Record>> {
+async fn get(cx: &Run, key: &str) -> Result<Option<Record>> {
     let read = patiently(|| get_once(cx, key)).await;
     read.with_context(|| format!("reading the record {key}"))
 }
 
-async fn get_once(cx: &Aws, key: &str) -> Result<Option<Record>> {
+async fn get_once(cx: &Run, key: &str) -> Result<Option<Record>> {
     let (bucket, account) = (cx.env.bucket(), &cx.env.account);
     let request =
         || cx.s3.get_object().bucket(&bucket).key(key).expected_bucket_owner(account).send();
@@ -72,7 +73,7 @@ async fn get_once(cx: &Aws, key: &str) -> Result<Option<Record>> {
 ///
 /// # Errors
 /// When S3 refuses, or something lies there that can't be read.
-pub async fn put(cx: &Aws, record: &Record) -> Result<()> {
+pub async fn put(cx: &Run, record: &Record) -> Result<()> {
     let (bucket, account, key) = (cx.env.bucket(), &cx.env.account, record.key());
     let text = serde_json::to_vec_pretty(record)?;
     let new = known(cx).iter().all(|other| other.number != record.number);
@@ -96,7 +97,7 @@ pub async fn put(cx: &Aws, record: &Record) -> Result<()> {
     Ok(())
 }
 
-fn keep_in_mind(cx: &Aws, record: &Record) {
+fn keep_in_mind(cx: &Run, record: &Record) {
     let mut records = cx.records.lock().unwrap_or_else(PoisonError::into_inner);
     records.retain(|other| other.number != record.number);
     records.push(record.clone());
@@ -104,7 +105,7 @@ fn keep_in_mind(cx: &Aws, record: &Record) {
 }
 
 /// Has a record written by [`write_last`], with which a run ends.
-pub fn put_at_the_end(cx: &Aws, record: Record) {
+pub fn put_at_the_end(cx: &Run, record: Record) {
     keep_in_mind(cx, &record);
     *cx.last_record.lock().unwrap_or_else(PoisonError::into_inner) = Some(record);
 }
@@ -114,7 +115,7 @@ pub fn put_at_the_end(cx: &Aws, record: Record) {
 ///
 /// # Errors
 /// When S3 refuses, or doesn't answer in time. Then the release stays unfinished.
-pub async fn write_last(cx: &Aws) -> Result<()> {
+pub async fn write_last(cx: &Run) -> Result<()> {
     const IN_TIME: Duration = HANDOVER.saturating_sub(Duration::from_secs(2));
     let record = cx.last_record.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(record) = record else { return Ok(()) };
@@ -126,7 +127,7 @@ pub async fn write_last(cx: &Aws) -> Result<()> {
 
 /// Says that something begins to serve: a release of the next number, unless it is the one that is
 /// on record already. `moves` is whether anything has yet to move.
-pub async fn begin(cx: &Aws, draft: Record, moves: bool) -> Result<()> {
+pub async fn begin(cx: &Run, draft: Record, moves: bool) -> Result<()> {
     let records = known(cx);
     let current = current(&records);
     let like = current.filter(|current| {
@@ -162,7 +163,7 @@ pub async fn begin(cx: &Aws, draft: Record, moves: bool) -> Result<()> {
 
 /// As if nothing had [begun](begin) since these were all that was on record. What can't be taken back stays
 /// unfinished, and is ended by the next run.
-pub async fn take_back(cx: &Aws, on_record: &[Record]) {
+pub async fn take_back(cx: &Run, on_record: &[Record]) {
     for record in known(cx) {
         let taken_back = match on_record.iter().find(|before| before.number == record.number) {
             Some(before) if *before == record => continue,

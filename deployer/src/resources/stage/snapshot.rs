@@ -1,7 +1,8 @@
 //! The snapshot of its routes that a stage serves: which it holds, and whether that is believed.
 
 use super::super::deployments::{self, Routes};
-use super::{Aws, Entry, Stage};
+use super::{Entry, Stage};
+use crate::run::Run;
 use anyhow::Result;
 
 impl Stage {
@@ -17,13 +18,13 @@ impl Stage {
     }
 
     /// The deployment of these routes. A rollback has none made.
-    pub(super) async fn snapshot(&self, cx: &Aws, api: &str) -> Result<String> {
+    pub(super) async fn snapshot(&self, cx: &Run, api: &str) -> Result<String> {
         deployments::deployment(cx, api, &self.deployment, self.routes().as_ref()).await
     }
 
     /// Deletes the deployment of a release that was not proven. An error is ignored because the next deploy checks the
     /// deployment's routes again.
-    pub(super) async fn discard(&self, cx: &Aws, api: &str) {
+    pub(super) async fn discard(&self, cx: &Run, api: &str) {
         if self.routes().is_some() {
             let _ = deployments::discard(cx, api, &self.deployment).await;
         }
@@ -32,7 +33,7 @@ impl Stage {
     /// The definition that the deployment of this id holds, if its description is of one of ours.
     pub(super) async fn held(
         &self,
-        cx: &Aws,
+        cx: &Run,
         api: &str,
         (served, definition): (&str, Option<&str>),
     ) -> Result<String> {

@@ -1,8 +1,8 @@
 //! The stages that a usage plan is bound to, and those among them that don't exist.
 
-use crate::aws::Aws;
 use crate::ids::Throttle;
 use crate::resources::method_names::from_usage_plan;
+use crate::run::Run;
 use anyhow::Result;
 use aws_sdk_apigateway::types::{ApiStage, ThrottleSettings};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ pub(super) fn bound_of(stages: &[ApiStage]) -> Bound {
 }
 
 /// Whether a stage, `<api id>:<stage>`, exists. One that these credentials may not read does.
-async fn exists(cx: &Aws, stage: &str) -> Result<bool> {
+async fn exists(cx: &Run, stage: &str) -> Result<bool> {
     let (api, stage) = stage.split_once(':').unwrap_or((stage, ""));
     let get = || cx.apigateway.get_stage().rest_api_id(api).stage_name(stage).send();
     match cx.call("apigateway:GetStage", get).await {
@@ -37,7 +37,7 @@ async fn exists(cx: &Aws, stage: &str) -> Result<bool> {
 /// Takes stages out that don't exist, but for those that are wanted, and remembers them. A plan may go on listing a stage
 /// whose API was deleted, and API Gateway refuses to unbind it.
 pub(super) async fn take_gone(
-    cx: &Aws,
+    cx: &Run,
     id: &str,
     bound: &mut Bound,
     wanted: &BTreeSet<String>,
@@ -58,7 +58,7 @@ pub(super) async fn take_gone(
 }
 
 /// What a plan and a status say of stages that don't exist and that the usage plan lists all the same.
-pub fn gone_stages(cx: &Aws) -> Vec<String> {
+pub fn gone_stages(cx: &Run) -> Vec<String> {
     let gone = cx.lists.seen().gone.clone();
     let line = |(plan, stage)| {
         format!(
