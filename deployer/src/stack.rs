@@ -2,8 +2,8 @@
 //!
 //! To add an endpoint, write its handler (`functions/src/bin/NAME.rs`) and a line in [`ENDPOINTS`].
 
-use crate::app::App;
-use crate::contract::{Endpoint, get};
+use infra::app::App;
+use infra::contract::{Endpoint, get};
 
 /// The name is the first part of every name in AWS. Settings other than the usual ones:
 /// `App { memory_mb: 512, ..App::new("ops-api", ENDPOINTS) }`.

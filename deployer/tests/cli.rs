@@ -5,7 +5,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::CommandFactory;
-use deployer::stack::ENDPOINTS;
+use deployer::ENDPOINTS;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -159,7 +159,7 @@ fn help_has_no_line_longer_than_100_columns() {
         }
         command.get_subcommands_mut().for_each(check);
     }
-    let mut command = deployer::cli::Cli::command();
+    let mut command = infra::cli::Cli::command();
     command.build(); // so that the global options are in every verb's help
     check(&mut command);
 }

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-use deployer::app::App;
-use deployer::cli::graph;
-use deployer::contract::Endpoint;
-use deployer::stack::{APP, ENDPOINTS};
+use deployer::{APP, ENDPOINTS};
+use infra::app::App;
+use infra::cli::graph;
+use infra::contract::Endpoint;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ fn sources(directory: &Path) -> Vec<(String, String)> {
 /// Who says one of these words and isn't allowed to.
 #[track_caller]
 fn only(allowed: &[&str], words: &[&str]) {
-    for (name, code) in sources(&root().join("deployer/src")) {
+    for (name, code) in sources(&root().join("deployer/infra/src")) {
         let may = allowed.iter().any(|place| name.starts_with(place));
         let said = words.iter().find(|word| code.contains(*word));
         assert!(may || said.is_none(), "{name} says {:?}", said.unwrap());
@@ -67,7 +67,7 @@ fn only_the_command_line_prints() {
 
 #[test]
 fn the_engine_has_never_heard_of_aws() {
-    for (name, code) in sources(&root().join("deployer/src/engine")) {
+    for (name, code) in sources(&root().join("deployer/infra/src/engine")) {
         let lower = code.to_lowercase();
         assert!(!lower.contains("aws"), "{name}");
         for outside in ["crate::resources", "crate::cli", "crate::retry", "crate::env"] {
@@ -76,10 +76,43 @@ fn the_engine_has_never_heard_of_aws() {
     }
 }
 
+/// The lower layers, which import nothing of the layers above them.
+#[test]
+fn the_client_knows_no_resource_and_no_run() {
+    let lower = [
+        "app.rs",
+        "aws.rs",
+        "aws/",
+        "contract.rs",
+        "engine/",
+        "env.rs",
+        "failure.rs",
+        "http.rs",
+        "http/",
+        "ids.rs",
+        "object.rs",
+        "quota.rs",
+        "release.rs",
+        "retry.rs",
+        "retry/",
+    ];
+    let above =
+        ["cli", "constructs", "lease", "record", "resources", "rights", "run", "smoke", "widening"];
+    for (name, code) in sources(&root().join("deployer/infra/src")) {
+        if !lower.iter().any(|place| name.starts_with(place)) {
+            continue;
+        }
+        for module in above {
+            let uses = code.contains(&format!("use crate::{module}::"));
+            assert!(!uses, "{name} imports crate::{module}");
+        }
+    }
+}
+
 /// The operations that calls name: `lambda:CreateFunction`.
 fn operations() -> BTreeSet<String> {
     let mut operations = BTreeSet::new();
-    for (name, code) in sources(&root().join("deployer/src")) {
+    for (name, code) in sources(&root().join("deployer/infra/src")) {
         let code = code.split_whitespace().collect::<String>();
         // The client itself hands on what it is given, and asks STS.
         let calls = match name.as_str() {
@@ -100,7 +133,7 @@ fn operations() -> BTreeSet<String> {
 
 #[test]
 fn every_operation_that_is_called_is_in_the_table_of_rights_and_no_other() {
-    let table = deployer::rights::TABLE.iter().map(|operation| operation.name.to_owned());
+    let table = infra::rights::TABLE.iter().map(|operation| operation.name.to_owned());
     assert_eq!(operations(), table.collect::<BTreeSet<_>>());
 }
 
@@ -146,7 +179,7 @@ fn each_member_of_a_functions_configuration_is_compared_or_has_a_reason() {
     let members = sdk_members("aws-sdk-lambda", "src/types/_function_configuration.rs");
     assert!(members.contains("layers") && members.len() > 30, "{members:?}");
     let reads = ["attached.rs", "config.rs", "function.rs", "grant.rs", "versions.rs"];
-    let sources = sources(&root().join("deployer/src/resources"));
+    let sources = sources(&root().join("deployer/infra/src/resources"));
     let code: String = sources
         .iter()
         .filter(|(name, _)| reads.contains(&name.as_str()))
@@ -164,16 +197,18 @@ fn each_member_of_a_functions_configuration_is_compared_or_has_a_reason() {
 
 #[test]
 fn the_stack_is_stated_without_io() {
-    let sources = sources(&root().join("deployer/src"));
-    let (_, stack) = sources.iter().find(|(name, _)| name == "stack.rs").unwrap();
-    for word in ["async", "await", "std::fs", "std::env", "std::net", "tokio"] {
-        assert!(!stack.contains(word), "stack.rs says {word}");
+    let constructs = sources(&root().join("deployer/infra/src/constructs"));
+    assert!(constructs.iter().any(|(name, _)| name == "mod.rs"));
+    for (name, code) in constructs {
+        for word in ["async", "await", "std::fs", "std::env", "std::net", "tokio"] {
+            assert!(!code.contains(word), "constructs/{name} says {word}");
+        }
     }
 }
 
 #[test]
 fn one_idea_a_file() {
-    for (name, code) in sources(&root().join("deployer/src")) {
+    for (name, code) in sources(&root().join("deployer/infra/src")) {
         let lines = code.lines().count();
         assert!(lines <= 400, "{name} has {lines} lines");
     }

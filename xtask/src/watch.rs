@@ -18,8 +18,8 @@ use crate::workspace::{root, say};
 const LOOK: Duration = Duration::from_millis(200);
 
 /// What a deploy is made of.
-const SOURCES: [&str; 5] =
-    ["functions", "checkout/src", "deployer/src", "Cargo.toml", "Cargo.lock"];
+const SOURCES: [&str; 6] =
+    ["functions", "checkout/src", "deployer/src", "deployer/infra/src", "Cargo.toml", "Cargo.lock"];
 
 /// Deploy to the local cloud now, and again whenever a source is saved
 #[derive(Args)]

@@ -169,6 +169,8 @@ fn another_checkout_gives_the_same_bytes() {
         "xtask/src/main.rs",
         "deployer/Cargo.toml",
         "deployer/src",
+        "deployer/infra/Cargo.toml",
+        "deployer/infra/src",
     ] {
         mirror(&root.join(part), &copy.join(part));
     }

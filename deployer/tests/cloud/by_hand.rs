@@ -6,7 +6,7 @@ use aws_sdk_lambda::types::{
     DeadLetterConfig, EphemeralStorage, FileSystemConfig, FunctionUrlAuthType,
     LayerVersionContentInput, LogFormat, LoggingConfig, VpcConfig,
 };
-use deployer::aws::Aws;
+use infra::aws::Aws;
 
 const LIVE: &str = "ops-api-dev-health";
 

@@ -7,8 +7,8 @@ use aws_sdk_iam::config::Credentials;
 use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_sdk_iam::types::{PolicyScopeType, Tag};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use deployer::aws::{Access, Aws, Local};
-use deployer::stack::APP;
+use deployer::APP;
+use infra::aws::{Access, Aws, Local};
 use serde_json::json;
 
 const EVERYTHING: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;

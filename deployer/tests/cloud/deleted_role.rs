@@ -3,7 +3,7 @@
 use crate::account::{Account, TRUST};
 use crate::rollback::{answer, deploy, healthy};
 use aws_sdk_iam::types::Tag;
-use deployer::aws::Aws;
+use infra::aws::Aws;
 use serde_json::json;
 
 /// Deletes the role of a function, as by hand.

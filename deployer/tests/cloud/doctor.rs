@@ -2,7 +2,7 @@
 
 use crate::account::{Account, Ran};
 use crate::world::World;
-use deployer::stack::ENDPOINTS;
+use deployer::ENDPOINTS;
 use serde_json::Value;
 
 /// With the programs of this machine, which others that are tested don't need.

@@ -7,7 +7,7 @@ use aws_sdk_s3::types::{
     ServerSideEncryptionRule,
 };
 use aws_sdk_ssm::types::ParameterType;
-use deployer::aws::Aws;
+use infra::aws::Aws;
 
 fn replace(path: &str, value: &str) -> PatchOperation {
     PatchOperation::builder().op(Op::Replace).path(path).value(value).build()

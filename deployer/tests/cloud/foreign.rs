@@ -5,7 +5,7 @@ use aws_sdk_iam::types::Tag;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_sdk_ssm::types::ParameterType;
-use deployer::aws::Aws;
+use infra::aws::Aws;
 
 /// Makes one, without our tags.
 async fn make(kind: &str, aws: &Aws, account: &Account) {

@@ -5,7 +5,7 @@ use crate::account::Account;
 use crate::deleted_role::served;
 use crate::rollback::{deploy, releases, states};
 use aws_sdk_lambda::types::AliasRoutingConfiguration;
-use deployer::aws::Aws;
+use infra::aws::Aws;
 use serde_json::{Value, json};
 
 /// Three releases; `root` has other code in each.

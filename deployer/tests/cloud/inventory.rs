@@ -1,7 +1,7 @@
 //! Everything that is in an account, by the services' own lists; but the role that API Gateway writes
 //! logs as, and the log group that API Gateway creates when it gets that role, which belong to the account and stay.
 
-use deployer::aws::Aws;
+use infra::aws::Aws;
 
 /// A line for each thing of every service we use, sorted; ids are left out, the account's is
 /// `ACCOUNT`, so that inventories can be compared.

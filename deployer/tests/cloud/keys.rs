@@ -5,7 +5,7 @@ use crate::account::Account;
 use crate::faults::report::some;
 use crate::world::fault::{At, Break, Fault, Verdict};
 use crate::world::{KILLED, Request, Response, World, refuse};
-use deployer::engine::Stop;
+use infra::engine::Stop;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -196,15 +196,15 @@ async fn request_that_closes_its_connection_has_a_new_one() {
             std::thread::spawn(move || answer_all(client.unwrap()));
         }
     });
-    let http = deployer::http::connector();
+    let http = infra::http::connector();
     let call = async |headers: &[(&'static str, &str)]| {
-        assert_eq!(deployer::http::get(&http, &url, headers).await.map(|a| a.status), Ok(200));
+        assert_eq!(infra::http::get(&http, &url, headers).await.map(|a| a.status), Ok(200));
     };
     call(&[]).await;
     call(&[]).await;
     assert_eq!(connections.load(Ordering::SeqCst), 1);
     for _ in 0..3 {
-        call(&[deployer::http::CLOSE]).await;
+        call(&[infra::http::CLOSE]).await;
     }
     assert_eq!(connections.load(Ordering::SeqCst), 4);
 }

@@ -2,7 +2,7 @@
 
 use crate::account::{Account, DELETED, REGION, RESOURCES, Ran, all_passed};
 use crate::checkout::Checkout;
-use deployer::stack::ENDPOINTS;
+use deployer::ENDPOINTS;
 use serde_json::{Value, json};
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `logs`: what was written where, merged, and followed.
 
 use crate::account::Account;
-use deployer::http;
+use infra::http;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};

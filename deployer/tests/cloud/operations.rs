@@ -1,7 +1,7 @@
 //! What people do when an alarm goes off: the runbook's commands, and what they show.
 
 use crate::account::{Account, Ran};
-use deployer::stack::ENDPOINTS;
+use deployer::ENDPOINTS;
 use serde_json::{Value, json};
 
 const RUNBOOK: &str = include_str!("../../../docs/OPERATIONS.md");

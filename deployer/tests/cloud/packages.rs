@@ -2,8 +2,8 @@
 
 use crate::local::packages;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use deployer::release::Release;
-use deployer::stack::ENDPOINTS;
+use deployer::ENDPOINTS;
+use infra::release::Release;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};

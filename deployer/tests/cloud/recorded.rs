@@ -6,7 +6,7 @@ use aws_sdk_lambda::types::{
     Environment, FunctionCode, LastUpdateStatus, LogFormat, Runtime, State,
 };
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-use deployer::aws::Aws;
+use infra::aws::Aws;
 use std::io::{Cursor, Write};
 
 /// A function of Lambda's own defaults.

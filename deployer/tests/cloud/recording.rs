@@ -7,7 +7,7 @@ use crate::world::fault::{Fault, Verdict};
 use crate::world::{Request, Response, World};
 use aws_sdk_lambda::types::Environment;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use deployer::cli::{Said, overheard};
+use infra::cli::{Said, overheard};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::fs;
@@ -99,7 +99,7 @@ fn replayed(account: &Account, recording: &str, line: &str) -> String {
     let (ear, packages) = (Said::default(), account.packages.path().to_str().unwrap().to_owned());
     let words = ["deployer"].into_iter().chain(line.split_whitespace());
     let args = words.chain(["--packages", &packages]).map(Into::into).collect::<Vec<_>>();
-    let run = deployer::cli::main(args, replay::access(recording), &deployer::stack::APP);
+    let run = infra::cli::main(args, replay::access(recording), &deployer::APP);
     let exit = block_on(overheard(ear.clone(), run));
     let (out, err) = ear.so_far();
     assert_eq!(exit as i32, 2, "{out}\n{err}");

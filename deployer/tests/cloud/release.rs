@@ -2,8 +2,8 @@
 
 use crate::account::Account;
 use crate::world::World;
-use deployer::contract::{Endpoint, get};
-use deployer::stack::ENDPOINTS;
+use deployer::ENDPOINTS;
+use infra::contract::{Endpoint, get};
 use std::sync::LazyLock;
 
 /// What an inventory has that another hasn't.

@@ -6,8 +6,8 @@ use crate::deleted_role::delete_role;
 use crate::local::guarded;
 use crate::wire::Wire;
 use aws_sdk_lambda::types::FunctionUrlAuthType;
-use deployer::aws::{Access, Aws, Local};
-use deployer::stack::{APP, ENDPOINTS};
+use deployer::{APP, ENDPOINTS};
+use infra::aws::{Access, Aws, Local};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -383,7 +383,7 @@ async fn a_permissions_boundary_is_told_from_a_policy() {
 /// Of the operations that a run sends, each is among what its plan is said to need.
 #[tokio::test]
 async fn a_plan_needs_what_its_run_asks_for() {
-    use deployer::rights::{On, TABLE, needs};
+    use infra::rights::{On, TABLE, needs};
     let user = User::new().await;
     let sent = |plan: &str, line: &str| {
         let plan = user.run_as_root(plan).json();

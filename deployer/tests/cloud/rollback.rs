@@ -3,8 +3,8 @@
 use crate::account::{Account, Ran, all_passed};
 use crate::world::fault::{Break, Verdict};
 use crate::world::{KILLED, Request, Response, World, refuse};
-use deployer::contract::{Endpoint, get};
-use deployer::stack::ENDPOINTS;
+use deployer::ENDPOINTS;
+use infra::contract::{Endpoint, get};
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -4,8 +4,8 @@ use crate::account::Account;
 use crate::world::World;
 use aws_sdk_apigateway::error::ProvideErrorMetadata;
 use aws_sdk_apigateway::types::{ApiStage, Op, PatchOperation, ThrottleSettings};
-use deployer::contract::{Endpoint, get};
-use deployer::stack::ENDPOINTS;
+use deployer::ENDPOINTS;
+use infra::contract::{Endpoint, get};
 use serde_json::json;
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! A saved plan: done exactly as it was shown, or not at all.
 
 use crate::account::Account;
-use deployer::engine::{Action, Plan};
+use infra::engine::{Action, Plan};
 use std::fs;
 
 #[test]

@@ -5,11 +5,11 @@
 
 use crate::account::{Account, REGION};
 use crate::world::World;
-use deployer::app::App;
-use deployer::aws::Access;
-use deployer::contract::{Endpoint, get};
-use deployer::quota;
-use deployer::stack::APP;
+use deployer::APP;
+use infra::app::App;
+use infra::aws::Access;
+use infra::contract::{Endpoint, get};
+use infra::quota;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::Command;
@@ -86,7 +86,7 @@ fn deploy_alone(size: usize) {
     let line = ["deployer", "deploy", "--yes", "--quiet", "--packages"].map(Into::into);
     let args = line.into_iter().chain([packages]);
     let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
-    let exit = runtime.block_on(deployer::cli::main(args, Access::default(), &app));
+    let exit = runtime.block_on(infra::cli::main(args, Access::default(), &app));
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     assert_eq!(exit as i32, 0);

@@ -1,9 +1,9 @@
 //! The API key's value, which nobody sees who doesn't ask for it by name.
 
 use crate::account::{Account, Ran};
-use deployer::engine::{Resource, Secret};
-use deployer::resources::SecretParameter;
-use deployer::run::Run;
+use infra::engine::{Resource, Secret};
+use infra::resources::SecretParameter;
+use infra::run::Run;
 use std::fs;
 
 #[test]

@@ -5,8 +5,8 @@ use crate::rollback::{answer, deploy, healthy, releases, states};
 use crate::world::fault::{Fault, Verdict};
 use crate::world::{Request, Response, World, refuse};
 use aws_sdk_apigateway::types::{Op, PatchOperation};
-use deployer::contract::Endpoint;
-use deployer::stack::ENDPOINTS;
+use deployer::ENDPOINTS;
+use infra::contract::Endpoint;
 use serde_json::json;
 use std::time::Duration;
 
@@ -105,8 +105,8 @@ async fn smoke_test_with_a_used_up_quota_could_not_be_judged() {
 
 /// Status and body.
 async fn call(url: &str, key: &str) -> (u16, String) {
-    let http = deployer::http::connector();
-    let answer = deployer::http::get(&http, url, &[("x-api-key", key)]).await.unwrap();
+    let http = infra::http::connector();
+    let answer = infra::http::get(&http, url, &[("x-api-key", key)]).await.unwrap();
     (answer.status, answer.body)
 }
 

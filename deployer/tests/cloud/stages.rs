@@ -5,7 +5,7 @@ use crate::world::fault::{Break, Fault, Verdict};
 use crate::world::{Request, Response, World, refuse};
 use aws_sdk_apigateway::error::ProvideErrorMetadata;
 use aws_sdk_apigateway::types::{Op, PatchOperation, UsagePlan};
-use deployer::aws::Aws;
+use infra::aws::Aws;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! CloudWatch's side of the wire, which speaks CBOR (RFC 8949): alarms, the dashboard, and their tags.
 
-use deployer::record::body::Body;
+use infra::record::body::Body;
 use serde_json::{Value, json};
 
 /// Status and answer to a read; none if it isn't one.

@@ -69,7 +69,7 @@ async fn kept_plan(world: &Value) -> Plan {
     let (aws, kinds) = (connect(world).await, kinds());
     let graph = stack(&aws.env, &release(), &app()).graph;
     let mut survey = graph.survey(&aws, &kinds, &Stop::default(), Arc::new(Silent)).await.unwrap();
-    survey.spare(|kind, owned| deployer::resources::needed(&aws, 5, kind, owned));
+    survey.spare(|kind, owned| infra::resources::needed(&aws, 5, kind, owned));
     survey.plan(BTreeMap::new())
 }
 
@@ -90,6 +90,6 @@ async fn a_destroy_lists_everything_of_ours() {
     world["log groups"]["/aws/lambda/ops-api-dev-theirs"] = json!({ "tags": {} });
     let (aws, kinds) = (connect(&world).await, kinds());
     let stop = Stop::default();
-    let survey = deployer::engine::survey_owned(&aws, &kinds, &stop, Arc::new(Silent)).await;
+    let survey = infra::engine::survey_owned(&aws, &kinds, &stop, Arc::new(Silent)).await;
     assert_snapshot!(text(&survey.unwrap().plan(BTreeMap::new())));
 }

@@ -75,7 +75,7 @@ async fn what_has_our_names_and_not_our_tags_is_refused() {
         let mut world = world.clone();
         path.iter().fold(&mut world, |at, key| &mut at[*key])["tags"] = tags;
         let error = try_plan(&world, &world::release()).await.unwrap_err();
-        assert!(error.is::<deployer::engine::Foreign>(), "{path:?}: {error:#}");
+        assert!(error.is::<infra::engine::Foreign>(), "{path:?}: {error:#}");
         report += &format!("{error}\n");
     }
     let mut world = world;

@@ -1,10 +1,10 @@
 //! What is there, as plain JSON that tests change: by kind, then by the name or id that AWS uses.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use deployer::contract::Endpoint;
-use deployer::env::Env;
-use deployer::release::Release;
-use deployer::stack::ENDPOINTS;
+use deployer::ENDPOINTS;
+use infra::contract::Endpoint;
+use infra::env::Env;
+use infra::release::Release;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
@@ -271,7 +271,7 @@ fn dashboard() -> Value {
         account: ACCOUNT.to_owned(),
         partition: "aws".to_owned(),
     };
-    json!({ "body": deployer::constructs::dashboard::of(&env, functions()).body, "tags": tags() })
+    json!({ "body": infra::constructs::dashboard::of(&env, functions()).body, "tags": tags() })
 }
 
 pub fn key(value: &str) -> Value {

@@ -11,7 +11,7 @@ use crate::world::fault::{
     XmlPagesOfOne, Young,
 };
 use crate::world::{KILLED, Request, Response, World, is_write};
-use deployer::engine::Stop;
+use infra::engine::Stop;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

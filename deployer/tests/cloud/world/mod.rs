@@ -19,13 +19,13 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use deployer::app::App;
-use deployer::aws::{Access, Local};
-use deployer::cli::{Said, overheard};
-use deployer::contract::Endpoint;
-use deployer::engine::Stop;
-use deployer::stack::APP;
+use deployer::APP;
 use fault::{At, Break, Fault, Verdict};
+use infra::app::App;
+use infra::aws::{Access, Local};
+use infra::cli::{Said, overheard};
+use infra::contract::Endpoint;
+use infra::engine::Stop;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
@@ -89,7 +89,7 @@ impl World {
         let state = State { endpoint, secrets, ..State::default() };
         Self(Arc::new(Inner {
             access_key: account.id.clone(),
-            real: deployer::http::connector(),
+            real: infra::http::connector(),
             state: Mutex::new(state),
         }))
     }
@@ -230,7 +230,7 @@ impl World {
             args.push("--packages".into());
             args.push(account.packages.path().into());
             let (access, app) = (self.access(stop), self.app());
-            overheard(ear.clone(), async move { deployer::cli::main(args, access, &app).await })
+            overheard(ear.clone(), async move { infra::cli::main(args, access, &app).await })
         });
         let kill = self.state(|state| state.kill.clone());
         let codes = tokio::select! {

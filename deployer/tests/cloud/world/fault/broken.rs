@@ -2,7 +2,7 @@
 
 use super::{Fault, Verdict};
 use crate::world::{Request, Response, refuse};
-use deployer::engine::Stop;
+use infra::engine::Stop;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

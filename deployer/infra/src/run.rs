@@ -4,7 +4,7 @@ use crate::aws::Aws;
 use crate::engine::Secret;
 use crate::lease::Lease;
 use crate::resources::history::Record;
-use crate::resources::{Lists, Together};
+use crate::resources::{Canary, Lists, Together};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -16,6 +16,8 @@ pub struct Run {
     aws: Aws,
     /// Whether this run removes access that the stack didn't create.
     pub remove_foreign: bool,
+    /// How carefully a new release gets its traffic.
+    pub canary: Option<Canary>,
     /// What allows this run to change the stage, once it has it.
     pub lease: OnceLock<Lease>,
     /// The releases on record, as they were read or written last.
@@ -43,6 +45,7 @@ impl Run {
         Self {
             aws,
             remove_foreign: false,
+            canary: None,
             lease: OnceLock::new(),
             records: Mutex::default(),
             last_record: Mutex::default(),

@@ -146,7 +146,7 @@ mod tests {
     /// The workflow isn't run here; but that it asks for what `ci-role` makes can be seen.
     #[test]
     fn the_workflow_looks_where_the_role_is_put() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let workflow = std::fs::read_to_string(root.join(".github/workflows/ci.yml")).unwrap();
         assert_eq!(variable("my-stage"), "AWS_DEPLOY_ROLE_MY_STAGE");
         for word in ["AWS_DEPLOY_ROLE_", "tr 'a-z-' 'A-Z_'", "id-token: write"] {

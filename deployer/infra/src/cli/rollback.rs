@@ -158,7 +158,7 @@ async fn find(common: &Common, aws: &Run, number: Option<u64>) -> Result<Found> 
     let (release, again) = (to.release(), Some(to.origin()));
     let endpoints = reserved_now(to.endpoints.clone(), common.endpoints());
     let proof = Proof { endpoints, release: release.clone() };
-    let entry = Entry::Release { proof, again, canary: None };
+    let entry = Entry::Release { proof, again };
     let graph = earlier(&aws.env, &api, &to, entry);
     // Without kinds: what isn't declared in here is none of a rollback's business.
     let survey = graph.survey(aws, &[], &Stop::default(), Arc::new(Silent)).await?;

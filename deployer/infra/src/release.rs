@@ -1,7 +1,6 @@
 //! What is deployed: a version, a commit, and a package for each function, as `cargo xtask
 //! package` left them.
 
-use crate::resources::Canary;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -18,8 +17,6 @@ pub struct Release {
     pub git_sha: String,
     /// `x86_64` or `arm64`.
     pub arch: String,
-    /// With how much care it is to come in.
-    pub canary: Option<Canary>,
     packages: BTreeMap<String, Package>,
 }
 
@@ -56,7 +53,7 @@ impl Release {
     pub fn stated(version: &str, git_sha: &str) -> Self {
         let (version, git_sha) = (version.to_owned(), git_sha.to_owned());
         let arch = "x86_64".to_owned();
-        Self { version, git_sha, arch, canary: None, packages: BTreeMap::new() }
+        Self { version, git_sha, arch, packages: BTreeMap::new() }
     }
 
     /// Adds a function's code as it is known without its zip.
@@ -158,7 +155,7 @@ fn read<'a>(dir: &Path, functions: impl IntoIterator<Item = &'a str>) -> Result<
         packages.insert(function.to_owned(), package(dir, entry)?);
     }
     let Manifest { version, git_sha, arch, .. } = manifest;
-    Ok(Release { version, git_sha, arch, canary: None, packages })
+    Ok(Release { version, git_sha, arch, packages })
 }
 
 fn package(dir: &Path, entry: &Entry) -> Result<Package> {

@@ -4,7 +4,6 @@
 mod settings;
 mod snapshot;
 
-use super::canary::Canary;
 use super::deployments::{deployments, described};
 use super::history::{self, Record, Served};
 use super::observation::Observation;
@@ -58,7 +57,6 @@ pub enum Entry {
         proof: Proof,
         /// The earlier release that it is.
         again: Option<u64>,
-        canary: Option<Canary>,
     },
     /// It served a moment ago, and what came after it disappointed.
     Return,
@@ -361,7 +359,7 @@ impl Resource<Run> for Stage {
                     return Err(error);
                 }
             };
-            if let Entry::Release { proof, canary: Some(canary), .. } = &self.entry {
+            if let (Entry::Release { proof, .. }, Some(canary)) = (&self.entry, &cx.canary) {
                 canary.bake(cx, proof, &is.functions, &candidates).await?;
             }
             let stage = async {

@@ -84,7 +84,7 @@ pub fn stack(env: &Env, release: &Release, app: &App) -> Stack {
     // Routes and versions serve once all of them are proven, and then together.
     let (name, in_api) = (env.stage.clone(), api.clone());
     let proof = Proof { endpoints: endpoints.to_vec(), release: release.clone() };
-    let entry = Entry::Release { proof, again: None, canary: release.canary };
+    let entry = Entry::Release { proof, again: None };
     let served = standing(&release.version, &release.git_sha, "live");
     let stage = graph.add(move |link| {
         permissions.iter().for_each(|permission| link.after(permission));
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_table_of_kinds_knows_every_edge_of_the_stack() {
-        let app = crate::stack::APP;
+        let app = crate::fixture::APP;
         let (name, stage, region) = (app.name.into(), "dev".into(), "r".into());
         let env = Env { app: name, stage, region, account: "1".into(), partition: "aws".into() };
         let graph = stack(&env, &Release::stated("1", "abc"), &app).graph;

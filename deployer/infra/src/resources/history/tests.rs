@@ -16,7 +16,7 @@ fn record(number: u64, state: State, again: Option<u64>) -> Record {
         deployment: "d".to_owned(),
         throttling: BTreeMap::new(),
         functions: BTreeMap::new(),
-        endpoints: crate::stack::APP.endpoints.to_vec(),
+        endpoints: crate::fixture::APP.endpoints.to_vec(),
     }
 }
 
@@ -87,7 +87,7 @@ fn a_record_survives_being_written_and_a_strange_one_is_refused() {
     let text = serde_json::to_string(&record(7, State::Returning, Some(3))).unwrap();
     let read: Record = serde_json::from_str(&text).unwrap();
     assert_eq!((read.number, read.state, read.origin()), (7, State::Returning, 3));
-    assert_eq!(read.endpoints, crate::stack::APP.endpoints);
+    assert_eq!(read.endpoints, crate::fixture::APP.endpoints);
     assert!(read.is_sound("releases/00000007.json"));
     assert!(!read.is_sound("releases/00000008.json"));
     for version in ["", "1 2", "\u{1b}[31m"] {

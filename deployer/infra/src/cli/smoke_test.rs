@@ -30,7 +30,7 @@ Examples:
 
 /// What to do about a quota that is used up.
 pub const QUOTA_EXCEEDED: &str = "the key's quota begins anew with the next month; to raise it, change \
-                                  KEY_QUOTA in deployer/src/stack.rs, and deploy";
+                                  key_quota in deployer/src/stack.rs, and deploy";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

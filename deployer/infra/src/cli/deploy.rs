@@ -91,11 +91,11 @@ struct Deploy<'a> {
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let started = Instant::now();
     let canary = args.canary.zip(args.bake).map(|(share, bake)| Canary { share, bake });
-    let mut release = load_release(common)?;
-    release.canary = canary;
+    let release = load_release(common)?;
     let saved = args.plan.as_deref().map(load).transpose().context(Preflight)?;
     let saved = saved.zip(args.plan.as_deref());
     let mut aws = connect(common).await?;
+    aws.canary = canary;
     aws.remove_foreign = args.removal.asked(saved.as_ref().map(|(plan, _)| plan));
     let Args { watch, leave, .. } = *args;
     let (release, changed) = (&release, false);

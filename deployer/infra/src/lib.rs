@@ -62,6 +62,7 @@ pub mod lease;
 pub mod load;
 pub mod machine;
 mod object;
+mod process;
 pub mod quota;
 pub mod rebuild;
 pub mod record;
@@ -71,5 +72,9 @@ pub mod retry;
 pub mod rights;
 pub mod run;
 pub mod smoke;
-pub mod stack;
 pub mod widening;
+
+#[cfg(test)]
+mod fixture;
+
+pub use process::main;

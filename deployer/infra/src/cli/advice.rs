@@ -348,7 +348,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         |f| f.status == Some(400),
-        "AWS doesn't take a value that deployer/src/stack.rs or deployer/src/resources asks for",
+        "AWS doesn't take a value that deployer/src/stack.rs or deployer/infra/src/resources asks for",
         "correct it as AWS says, then {again}",
     ),
     row(
