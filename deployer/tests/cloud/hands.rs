@@ -150,7 +150,7 @@ async fn deleted_stage_is_named_and_created_by_a_deploy() {
 async fn deleted_newest_record_doesnt_hide_what_serves() {
     let (account, aws) = three_releases().await;
     delete_objects(&aws, "releases/00000003").await;
-    account.run("releases").ends(0).says("something that is on no record serves instead");
+    account.run("releases").ends(0).says("what serves is on no record");
     account.run("rollback --yes --to 3").ends(6).says("there is no release 3; kept are 1, 2");
     account.run("rollback --yes").ends(0).says("back to release 2").says("release 3 is live");
     assert_eq!(served(&aws, "root").await, "2");
@@ -180,7 +180,7 @@ async fn status_says_that_an_alias_was_moved_by_hand() {
     // Of code that no setting tells of, the stack alone shows no difference.
     move_alias(&aws, "root", "2").await;
     let status =
-        account.run("status").ends(0).says("something that is on no record serves instead");
+        account.run("status").ends(0).says("what serves is on no record");
     status.says("drift    yes: what serves isn't the live release");
     let status = account.run("status --json").ends(0).json();
     assert_eq!(status["drift"], true);

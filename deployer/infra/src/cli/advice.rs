@@ -107,11 +107,12 @@ const ROWS: &[Row] = &[
     ),
     row(
         |f| silent(f) && says(f, &["IMDS"]),
-        "the metadata service (IMDS) of this EC2 machine refuses to give credentials, or doesn't answer: it is \
-         turned off, the machine has no role, or its hop limit of 1 keeps containers out",
-        "give the machine a role (instance profile), and in a container raise the limit (aws ec2 \
-         modify-instance-metadata-options --http-put-response-hop-limit 2 --instance-id ID); or set AWS_PROFILE; \
-         then {again}",
+        "no credentials are set, and the metadata service (IMDS), from which an EC2 machine gets its own, refuses to \
+         give any: it is turned off, the machine has no role, or its hop limit of 1 keeps containers out",
+        "aws sso login{profile} or aws configure{profile}, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY; on EC2, give the machine a role (instance profile), and in a container raise the \
+         limit (aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2 --instance-id ID); then \
+         {again}",
     ),
     row(
         |f| silent(f) && says(f, &["failed to apply endpoint"]),

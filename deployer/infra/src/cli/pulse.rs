@@ -31,7 +31,9 @@ async fn look(common: &Common, aws: &Run) -> Health {
 pub async fn print(common: &Common, aws: &Run) {
     let Health { alarms, pulse, cold, holder } = look(common, aws).await;
     match alarms {
-        Ok(alarms) if alarms.is_empty() => result(format!("alarms   {}", paint(GOOD, "none"))),
+        Ok(alarms) if alarms.is_empty() => {
+            result(format!("alarms   {}", paint(GOOD, "none in alarm")))
+        }
         Ok(alarms) => alarms.iter().for_each(|(name, reason)| {
             result(format!("alarms   {}: {reason}", paint(BAD, name)));
         }),

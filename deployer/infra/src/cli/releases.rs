@@ -122,7 +122,7 @@ pub fn moved(common: &Common, otherwise: &Otherwise) -> String {
     let rollback = |number: &u64| common.command(&format!("rollback --to {number}"));
     let what = match serves {
         Some(serves) => format!("release {serves} serves instead, moved by hand"),
-        None => "something that is on no record serves instead".to_owned(),
+        None => "what serves is on no record".to_owned(),
     };
     let keep = serves.map(|serves| format!("; {} puts it on record", rollback(&serves)));
     let keep = keep.unwrap_or_default();

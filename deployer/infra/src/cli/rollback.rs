@@ -207,9 +207,27 @@ fn choose_restorable(
     }
 }
 
+fn nothing_before(records: &[Record], current: &Record) -> String {
+    let again = current.again.map_or(String::new(), |origin| format!(", which is {origin} again,"));
+    let other = |record: &&Record| record.state.is_good() && !record.is_like(current);
+    let others: Vec<_> = records.iter().filter(other).map(|r| r.number.to_string()).collect();
+    let next = match others.is_empty() {
+        true => "check out the commit that is to serve, and deploy it".to_owned(),
+        false => format!("rollback --to takes one that came later: {}", others.join(", ")),
+    };
+    format!(
+        "release {}{again} serves, and no good one from before it is kept\n  next: {next}",
+        current.number
+    )
+}
+
 fn choose(records: &[Record], number: Option<u64>) -> Result<&Record> {
     let Some(current) = history::current(records) else {
-        bail!("no release is on record, so there is none to go back to: {}", history::LOST);
+        bail!(
+            "no release is on record, so there is none to go back to: {}\n  \
+             next: check out the commit that is to serve, and deploy it",
+            history::LOST
+        );
     };
     let Some(number) = number else {
         // What was broken off is finished by running it again.
@@ -220,10 +238,8 @@ fn choose(records: &[Record], number: Option<u64>) -> Result<&Record> {
             State::Returning => history::served_before(records, current),
             State::Live | State::Failed => None,
         };
-        return begun.or_else(|| history::before(records, current)).with_context(|| {
-            let number = current.number;
-            format!("release {number} serves, and no good one from before it is kept")
-        });
+        let to = begun.or_else(|| history::before(records, current));
+        return to.with_context(|| nothing_before(records, current));
     };
     match records.iter().find(|record| record.number == number) {
         Some(record) if record.state.is_good() => Ok(record),

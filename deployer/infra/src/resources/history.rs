@@ -144,7 +144,8 @@ impl Record {
     }
 
     /// Whether two records tell of the same thing that serves.
-    fn is_like(&self, other: &Self) -> bool {
+    /// Whether it serves the same: version, commit, code, settings and routes.
+    pub fn is_like(&self, other: &Self) -> bool {
         self.version == other.version
             && self.git_sha == other.git_sha
             && self.deployment == other.deployment
@@ -229,18 +230,19 @@ pub fn gaps(records: &[Record]) -> Vec<u64> {
     numbers.windows(2).flat_map(between).take(100).collect()
 }
 
-/// The one to go back to from another: what served before it; from one that is a way back itself, the
-/// newest good one whose code is older still.
+/// The release that a rollback restores: the newest good one before `current`, or, if that is itself a rollback, the
+/// newest good one whose code is older still. A release with the same versions and routes as `current` is passed over,
+/// because restoring it would change nothing.
 pub fn before<'a>(records: &'a [Record], current: &Record) -> Option<&'a Record> {
-    if current.again.is_none() {
-        return served_before(records, current);
-    }
-    let older = |record: &&Record| {
-        record.state.is_good()
-            && record.number < current.number
-            && record.origin() < current.origin()
+    let earlier = |record: &&Record| {
+        record.state.is_good() && record.number < current.number && !record.is_like(current)
     };
-    records.iter().filter(older).max_by_key(|record| (record.origin(), record.number))
+    let older = |record: &&Record| current.again.is_none() || record.origin() < current.origin();
+    let order = |record: &&Record| match current.again {
+        None => (0, record.number),
+        Some(_) => (record.origin(), record.number),
+    };
+    records.iter().filter(earlier).filter(older).max_by_key(order)
 }
 
 /// The newest good release of this code.

@@ -10,7 +10,7 @@ fn record(number: u64, state: State, again: Option<u64>) -> Record {
         time: 0,
         who: String::new(),
         version: "1".to_owned(),
-        git_sha: "abc".to_owned(),
+        git_sha: format!("abc{}", again.unwrap_or(number)),
         arch: "x86_64".to_owned(),
         changed: vec![],
         deployment: "d".to_owned(),
@@ -36,6 +36,16 @@ fn going_back_twice_goes_further_back() {
     records.push(record(6, Live, None));
     assert_eq!(back(&records), Some(5)); // what served before, whichever code that is
     assert_eq!(served_before(&records, &records[5]).map(|record| record.number), Some(5));
+}
+
+#[test]
+fn a_release_that_serves_the_same_is_passed_over() {
+    use State::*;
+    let mut records = vec![record(1, Live, None), record(2, Live, None)];
+    records.push(record(3, Live, Some(1)));
+    records.push(Record { number: 4, ..records[1].clone() }); // the commit of 2, deployed again
+    records.push(Record { number: 5, again: Some(4), ..records[1].clone() });
+    assert_eq!(back(&records), Some(3));
 }
 
 #[test]

@@ -63,8 +63,10 @@ pub fn gone_stages(cx: &Run) -> Vec<String> {
     let line = |(plan, stage)| {
         format!(
             "usage plan {plan} lists stage {stage}, which doesn't exist; that admits no calls, and API Gateway \
-             refuses to remove it from the plan. To be rid of it: aws apigateway delete-usage-plan \
-             --usage-plan-id {plan}, then deploy, which creates the plan again (callers get 403 meanwhile)"
+             refuses to remove it from the plan. To be rid of it: remove the plan's stages that do exist (aws \
+             apigateway update-usage-plan --usage-plan-id {plan} --patch-operations \
+             op=remove,path=/apiStages,value=API:STAGE), then aws apigateway delete-usage-plan --usage-plan-id {plan}, \
+             then deploy, which creates the plan again (callers get 403 meanwhile)"
         )
     };
     gone.into_iter().map(line).collect()
