@@ -179,8 +179,7 @@ async fn status_says_that_an_alias_was_moved_by_hand() {
 
     // Of code that no setting tells of, the stack alone shows no difference.
     move_alias(&aws, "root", "2").await;
-    let status =
-        account.run("status").ends(0).says("what serves is on no record");
+    let status = account.run("status").ends(0).says("what serves is on no record");
     status.says("drift    yes: what serves isn't the live release");
     let status = account.run("status --json").ends(0).json();
     assert_eq!(status["drift"], true);
