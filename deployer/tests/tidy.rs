@@ -103,8 +103,8 @@ fn the_client_knows_no_resource_and_no_run() {
             continue;
         }
         for module in above {
-            let uses = code.contains(&format!("use crate::{module}::"));
-            assert!(!uses, "{name} imports crate::{module}");
+            let uses = code.contains(&format!("crate::{module}::"));
+            assert!(!uses, "{name} uses crate::{module}");
         }
     }
 }

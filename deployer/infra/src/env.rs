@@ -261,17 +261,7 @@ fn check_part(what: &str, part: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn env(stage: &str) -> Env {
-        Env {
-            app: "ops-api".into(),
-            stage: stage.into(),
-            region: "ap-southeast-2".into(),
-            account: "123456789012".into(),
-            partition: "aws".into(),
-        }
-    }
+    use crate::fixture::env;
 
     #[test]
     fn names_follow_from_app_and_stage() {

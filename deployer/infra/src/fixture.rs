@@ -1,7 +1,8 @@
-//! An application for this library's own tests.
+//! An application for this library's own tests, and a stage.
 
 use crate::app::App;
 use crate::contract::{Endpoint, get};
+use crate::env::Env;
 
 pub const APP: App = App::new("fixture", ENDPOINTS);
 
@@ -10,3 +11,14 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/health", "health").knows_release().of_type("application/health+json"),
     get("/more", "root"),
 ];
+
+/// A stage of the starter's application, whose names the snapshots hold.
+pub fn env(stage: &str) -> Env {
+    Env {
+        app: "ops-api".into(),
+        stage: stage.into(),
+        region: "ap-southeast-2".into(),
+        account: "123456789012".into(),
+        partition: "aws".into(),
+    }
+}

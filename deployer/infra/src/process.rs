@@ -15,7 +15,7 @@ pub fn main(app: &App) -> ExitCode {
         Err(_) => return ExitCode::FAILURE,
     };
     let exit = runtime.block_on(cli::main(std::env::args_os(), Access::default(), app));
-    // Nobody waits for an answer to a question that is no longer asked.
+    // A blocked read of standard input must not delay the exit.
     runtime.shutdown_background();
     ExitCode::from(exit as u8)
 }

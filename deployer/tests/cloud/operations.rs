@@ -60,11 +60,7 @@ async fn status_tells_of_traffic_and_of_alarms_that_are_off() {
     let account = Account::new();
     let run = |line| Ran::of(&mut account.command(&account.cloud().endpoint, line));
     run("deploy --yes").ends(0);
-    run("status")
-        .ends(0)
-        .says("alarms   none in alarm")
-        .says("at work  nobody")
-        .says(" 0 5xx; p50 ");
+    run("status").ends(0).says("alarms   none in alarm").says("lease    free").says(" 0 5xx; p50 ");
     let health = run("status --json").ends(0).json()["health"].clone();
     assert_eq!(health["alarms"], json!([]));
     assert!(health["last_hour"]["requests"].as_f64().unwrap() > 0.0, "{health}");

@@ -80,7 +80,7 @@ async fn packages(common: &Common) -> Finding {
     if !common.packages.join("manifest.json").exists() {
         return Finding::warning(format!("none in {}", common.packages.display()), next);
     }
-    let (directory, functions) = (common.packages.clone(), common.functions());
+    let (directory, functions) = (common.packages.clone(), common.app.functions());
     let load = move || Release::load(&directory, functions);
     match tokio::task::spawn_blocking(load).await {
         Ok(Ok(Release { version, git_sha, arch, .. })) => {

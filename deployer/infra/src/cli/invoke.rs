@@ -120,8 +120,8 @@ fn path(common: &Common, target: &str) -> Result<String> {
     if target.starts_with('/') {
         return Ok(encoded(target));
     }
-    let named = common.endpoints().iter().find(|endpoint| endpoint.function == target);
-    let known = || common.functions().into_iter().collect::<Vec<_>>().join(", ");
+    let named = common.app.endpoints.iter().find(|endpoint| endpoint.function == target);
+    let known = || common.app.functions().into_iter().collect::<Vec<_>>().join(", ");
     let named =
         named.ok_or_else(|| anyhow!("no function is called {target:?}; there are {}", known()));
     named.map(|endpoint| endpoint.path.to_owned())

@@ -236,7 +236,7 @@ async fn replace(
     }
     let Some(old) = keys.current() else { bail!(NotDeployed(common.stage.clone())) };
     let (new, value) = keys.make_next(aws).await?;
-    let Some(endpoint) = common.endpoints().first() else { bail!("the API has no endpoint") };
+    let Some(endpoint) = common.app.endpoints.first() else { bail!("the API has no endpoint") };
     let url = format!("{}{}", aws.url(api.as_str()), endpoint.path);
     let deadline = Duration::from_secs(args.timeout);
     tokio::select! {

@@ -38,7 +38,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let aws = connect(common).await?;
     let Deployed { api, release, .. } = deployed(common, &aws).await?;
     let key = SecretParameter::value(&aws, &aws.env.parameter("api-key")).await?;
-    let (url, endpoints) = (aws.url(&api), common.endpoints());
+    let (url, endpoints) = (aws.url(&api), common.app.endpoints);
     let load = Load {
         http: &aws.http,
         url: &url,

@@ -41,13 +41,11 @@ pub use screen::{Said, overheard};
 
 use crate::app::App;
 use crate::aws::Access;
-use crate::contract::Endpoint;
 use crate::http::connector;
 use crate::record::Recorder;
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -151,16 +149,6 @@ pub struct Common {
 }
 
 impl Common {
-    /// The table of endpoints.
-    pub fn endpoints(&self) -> &'static [Endpoint] {
-        self.app.endpoints
-    }
-
-    /// The short names of all functions in it, each once.
-    pub fn functions(&self) -> BTreeSet<&'static str> {
-        self.app.functions()
-    }
-
     /// A command for the same place as this run, to be typed as printed.
     pub fn command(&self, verb: &str) -> String {
         let mut command = format!("cargo xtask {verb}");

@@ -119,7 +119,7 @@ fn placeholders(common: &Common) -> Result<Env> {
         account: "ACCOUNT".to_owned(),
         partition: "aws".to_owned(),
     };
-    env.check(common.functions()).context(Preflight)?;
+    env.check(common.app.functions()).context(Preflight)?;
     if !common.quiet {
         let text = "no credentials or no region: put yours in the place of ACCOUNT and REGION";
         say(paint(CHANGED, text));

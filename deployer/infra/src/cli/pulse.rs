@@ -1,4 +1,4 @@
-//! How the stage is doing: alarms, the last hour's traffic, and who is at work on it. What can't be
+//! How the stage is doing: alarms, the last hour's traffic, and which run holds its lease. What can't be
 //! asked is said to be unknown: the rest of `status` is worth reading all the same.
 
 use super::Common;
@@ -21,7 +21,7 @@ struct Health {
 }
 
 async fn look(common: &Common, aws: &Run) -> Health {
-    let functions: Vec<_> = common.functions().into_iter().collect();
+    let functions: Vec<_> = common.app.functions().into_iter().collect();
     let holder = async { Ok(lease::look(aws).await?.holder(aws)) };
     let (alarms, pulse, cold, holder) =
         tokio::join!(ringing(aws), pulse(aws, &functions), cold_starts(aws, &functions), holder);
@@ -44,9 +44,9 @@ pub async fn print(common: &Common, aws: &Run) {
         Err(error) => result(format!("hour     {}", unknown(&error))),
     }
     match holder {
-        Ok(None) => result("at work  nobody"),
-        Ok(Some(holder)) => result(format!("at work  {}", paint(CHANGED, holder))),
-        Err(error) => result(format!("at work  {}", unknown(&error))),
+        Ok(None) => result("lease    free"),
+        Ok(Some(holder)) => result(format!("lease    held: {}", paint(CHANGED, holder))),
+        Err(error) => result(format!("lease    {}", unknown(&error))),
     }
 }
 
@@ -95,7 +95,7 @@ fn of_function(common: &Common, name: &str, calls: &Calls, cold: Option<&ColdSta
 }
 
 fn routes(common: &Common, function: &str) -> Vec<String> {
-    let answered = common.endpoints().iter().filter(|endpoint| endpoint.function == function);
+    let answered = common.app.endpoints.iter().filter(|endpoint| endpoint.function == function);
     answered.map(Endpoint::route).collect()
 }
 
@@ -128,7 +128,7 @@ pub async fn json(common: &Common, aws: &Run) -> Value {
         let one = |(name, reason)| json!({ "name": name, "reason": reason });
         alarms.into_iter().map(one).collect::<Vec<_>>()
     });
-    let functions = common.functions().into_iter();
+    let functions = common.app.functions().into_iter();
     let routes: BTreeMap<_, _> = functions.map(|name| (name, routes(common, name))).collect();
     json!({
         "alarms": alarms,

@@ -156,7 +156,7 @@ async fn find(common: &Common, aws: &Run, number: Option<u64>) -> Result<Found> 
     };
     try_join_all(to.functions.keys().map(check)).await?;
     let (release, again) = (to.release(), Some(to.origin()));
-    let endpoints = reserved_now(to.endpoints.clone(), common.endpoints());
+    let endpoints = reserved_now(to.endpoints.clone(), common.app.endpoints);
     let proof = Proof { endpoints, release: release.clone() };
     let entry = Entry::Release { proof, again };
     let graph = earlier(&aws.env, &api, &to, entry);

@@ -43,7 +43,7 @@ pub async fn connect(common: &Common) -> Result<Run> {
     let access = access(common);
     let connecting = Aws::connect(&access, &common.app, &common.stage);
     let aws = Run::new(connecting.await.context(Preflight)?);
-    aws.env.check(common.functions()).context(Preflight)?;
+    aws.env.check(common.app.functions()).context(Preflight)?;
     if aws.clock.behind().abs() > 60 {
         let wrong = WrongClock { behind: aws.clock.behind() };
         say(paint(CHANGED, format!("warning: {wrong}; from 5 min on AWS refuses everything")));
@@ -64,9 +64,9 @@ fn trace(op: &str, took: Duration, failure: Option<&Failure>) {
 
 /// The packages that the stack needs, if the stack is one that AWS takes.
 pub fn load_release(common: &Common) -> Result<Release> {
-    check_shared_functions(common.endpoints()).context(Preflight)?;
-    constructs::check_limits(common.endpoints()).context(Preflight)?;
-    Release::load(&common.packages, common.functions()).context(Preflight)
+    check_shared_functions(common.app.endpoints).context(Preflight)?;
+    constructs::check_limits(common.app.endpoints).context(Preflight)?;
+    Release::load(&common.packages, common.app.functions()).context(Preflight)
 }
 
 /// What the plan is for, as it is kept in the plan.
@@ -171,7 +171,7 @@ pub async fn partly_deployed(common: &Common, aws: &Run) -> Result<Partly> {
         api_id(aws),
         fact(aws, &version),
         fact(aws, &git_sha),
-        futures_util::future::try_join_all(common.functions().into_iter().map(code)),
+        futures_util::future::try_join_all(common.app.functions().into_iter().map(code)),
     )?;
     let facts = match version.zip(git_sha) {
         Some(((version, _), (git_sha, since))) => Some((version, git_sha, since)),

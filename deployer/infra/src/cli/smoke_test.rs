@@ -43,7 +43,7 @@ pub struct Args {
 pub async fn run(common: &Common, args: &Args) -> Result<Exit> {
     let aws = connect(common).await?;
     let Deployed { api, release, .. } = deployed(common, &aws).await?;
-    let promises = (common.endpoints(), &release);
+    let promises = (common.app.endpoints, &release);
     let verdicts = call_all(common, &aws, &api, promises, args.timeout).await?;
     let url = aws.url(&api);
     if common.json {

@@ -137,7 +137,7 @@ async fn made_by_hand(common: &Common, aws: &Run, live: &Deployed) -> Result<ByH
             attached.into_iter().chain(foreign.lines()).collect(),
         ))
     };
-    let functions = try_join_all(common.functions().into_iter().map(of_one));
+    let functions = try_join_all(common.app.functions().into_iter().map(of_one));
     let (functions, stages) = tokio::try_join!(functions, of_api(aws, &live.api))?;
     let mut all: ByHand = functions.into_iter().collect();
     all.insert("API".to_owned(), stages.lines().collect());
@@ -177,7 +177,7 @@ async fn compare_code(
 ) -> Result<Vec<Row>> {
     let names: BTreeSet<&str> = (record.functions.keys().map(String::as_str))
         .chain(rebuilt.functions())
-        .chain(common.functions())
+        .chain(common.app.functions())
         .collect();
     let recorded = record.release();
     let row = |name: &str| {

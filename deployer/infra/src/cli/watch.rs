@@ -101,7 +101,7 @@ async fn smoke(
 ) -> Result<Vec<Verdict>> {
     let _spinner = Spinner::new("calling every endpoint through the front door", common.quiet);
     let (release, timeout) = (record.release(), watch.smoke_timeout);
-    let endpoints = reserved_now(record.endpoints.clone(), common.endpoints());
+    let endpoints = reserved_now(record.endpoints.clone(), common.app.endpoints);
     let calls = (&endpoints[..], &release);
     tokio::select! {
         biased;

@@ -78,7 +78,7 @@ pub fn stack(env: &Env, release: &Release, app: &App) -> Stack {
         .collect();
 
     let group = env.access_log_group();
-    let access_log = graph.add(move |_| LogGroup::new(group.clone(), app.log_retention_days));
+    let access_log = graph.add(move |_| LogGroup::new(group.clone(), app.log_retention.as_days()));
     let may_log = graph.add(|_| GatewayAccount { may_write_logs: true });
 
     // Routes and versions serve once all of them are proven, and then together.
@@ -181,7 +181,7 @@ fn function(
     let short = endpoint.function;
     let app = *app;
     let name = env.log_group(short);
-    let log_group = graph.add(move |_| LogGroup::new(name.clone(), app.log_retention_days));
+    let log_group = graph.add(move |_| LogGroup::new(name.clone(), app.log_retention.as_days()));
 
     let e = env.clone();
     let boundary = app.permissions_boundary.map(|policy| e.iam_arn(&format!("policy/{policy}")));
@@ -280,7 +280,7 @@ mod tests {
         let nodes: Vec<_> = graph.nodes().collect();
         for node in &nodes {
             for used in node.uses.iter().map(|&used| nodes[used].kind) {
-                // What tells of a deploy, and keys, are read by nobody else's leave.
+                // Reading a parameter needs no output of another resource.
                 let free = ["parameter"].contains(&used) || node.kind == "parameter";
                 assert!(free || uses[node.kind].contains(used), "{} uses {used}", node.kind);
             }

@@ -44,9 +44,10 @@ pub(super) fn describe(fingerprint: &str) -> String {
     format!("{DEFINITION}{fingerprint}")
 }
 
-/// The fingerprint in such words; None if they are somebody else's.
-pub(super) fn described(description: &str) -> Option<&str> {
-    description.strip_prefix(DEFINITION)
+/// The fingerprint of the routes in the deployment `id`. None if it is gone, or wasn't made by this program.
+pub(super) fn definition<'a>(deployments: &'a [Deployment], id: Option<&str>) -> Option<&'a str> {
+    let deployment = deployments.iter().find(|held| Some(held.id.as_str()) == id)?;
+    deployment.description.strip_prefix(DEFINITION)
 }
 
 /// Whether callers need a key, by path and method: all that a deployment tells of what it holds.

@@ -14,21 +14,6 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::{MutexGuard, PoisonError};
 
-/// A number of days, if AWS takes it (PutRetentionPolicy). Use it for constants: another number
-/// doesn't compile then.
-pub const fn retention(days: i32) -> i32 {
-    const ALLOWED: [i32; 22] = [
-        1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
-        2922, 3288, 3653,
-    ];
-    let mut at = 0;
-    while ALLOWED[at] != days {
-        at += 1;
-        assert!(at < ALLOWED.len(), "logs are kept for 1, 3, 5, 7, 14, 30, 60, 90, … days");
-    }
-    days
-}
-
 /// Created before what writes there: AWS would create it itself, without retention or tags.
 #[derive(Debug, Serialize)]
 pub struct LogGroup {

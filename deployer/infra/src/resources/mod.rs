@@ -72,7 +72,7 @@ pub use in_flight::InFlight;
 pub use listed::listed_ids;
 pub use lists::Lists;
 pub use live_function::{attached_by_hand, is_ours_or_absent, served_code};
-pub use log_group::{LogGroup, delete_again, retention};
+pub use log_group::{LogGroup, delete_again};
 pub use log_lines::{LogLine, log_lines, log_sources};
 pub use observation::Observation;
 pub use obstacles::{Blocked, Obstacles};

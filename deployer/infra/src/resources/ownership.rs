@@ -24,8 +24,8 @@ pub(super) fn is_ours(env: &Env, tags: &Tags) -> bool {
     owner(env, tags) == Owner::Ours
 }
 
-/// After "it exists already": if what is there is ours, it is brought up to date. None when nothing
-/// is there to be seen.
+/// After AWS answered a create with "it exists already": updates the live resource if it bears our tags. None if reading
+/// finds no resource.
 ///
 /// # Errors
 /// When it isn't ours: it is not touched.

@@ -3,7 +3,7 @@
 //!
 //! Packages aren't looked for, because a published version keeps its code.
 
-use super::deployments::{deployments, describe, described};
+use super::deployments::{definition, deployments, describe};
 use super::grant::is_void;
 use super::history::{Record, Served};
 use super::serving::Serving;
@@ -116,9 +116,7 @@ async fn stage(cx: &Run, api: Option<&ApiId>) -> Result<Option<(String, BTreeSet
     let stage = async { Ok(cx.call("apigateway:GetStage", request).await.or_missing()?) };
     let (stage, deployments) = tokio::try_join!(stage, deployments(cx, api))?;
     let served = stage.map(|stage| {
-        let served =
-            deployments.iter().find(|held| Some(held.id.as_str()) == stage.deployment_id());
-        served.and_then(|held| described(&held.description)).unwrap_or_default().to_owned()
+        definition(&deployments, stage.deployment_id()).unwrap_or_default().to_owned()
     });
     Ok(served.zip(Some(deployments.into_iter().map(|held| held.description).collect())))
 }

@@ -4,7 +4,7 @@
 mod settings;
 mod snapshot;
 
-use super::deployments::{deployments, described};
+use super::deployments::{definition, deployments};
 use super::history::{self, Record, Served};
 use super::observation::Observation;
 use super::ownership::owner;
@@ -286,8 +286,7 @@ impl Resource<Run> for Stage {
             return Ok(None);
         };
         let served = stage.deployment_id().unwrap_or_default();
-        let description = deployments.iter().find(|d| d.id == served).map(|d| &d.description);
-        let hash = description.and_then(|description| described(description));
+        let hash = definition(&deployments, stage.deployment_id());
         let deployment = self.held(cx, api.as_str(), (served, hash)).await?;
         let functions = functions?;
         let serving = Serving { deployment: deployment.clone(), functions: functions.clone() };

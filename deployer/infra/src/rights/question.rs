@@ -290,16 +290,7 @@ fn context(
 mod tests {
     use super::super::TABLE;
     use super::*;
-
-    fn env() -> Env {
-        Env {
-            app: "ops-api".into(),
-            stage: "dev".into(),
-            region: "ap-southeast-2".into(),
-            account: "123456789012".into(),
-            partition: "aws".into(),
-        }
-    }
+    use crate::fixture::env;
 
     fn answered(question: &Question, answer: Answer) -> BTreeMap<(String, String), Answer> {
         let pairs = question.actions.iter().flat_map(|action| {
@@ -309,14 +300,14 @@ mod tests {
     }
 
     fn about(on: On) -> Question {
-        let all = questions(&env(), ["root", "health"], Mode::Deploy, None);
+        let all = questions(&env("dev"), ["root", "health"], Mode::Deploy, None);
         all.into_iter().find(|question| question.on == on).unwrap()
     }
 
     #[test]
     fn everything_is_asked_that_a_run_may_need() {
         for mode in [Mode::Deploy, Mode::Destroy] {
-            let questions = questions(&env(), ["root"], mode, None);
+            let questions = questions(&env("dev"), ["root"], mode, None);
             for row in TABLE.iter().filter(|row| row.modes.contains(&mode)) {
                 for (action, _) in row.needs.iter().filter(|(_, on)| *on != On::OwnRights) {
                     let asked = questions.iter().any(|question| question.actions.contains(action));
@@ -388,7 +379,7 @@ mod tests {
 
     #[test]
     fn iam_is_asked_with_its_own_region() {
-        for question in questions(&env(), ["root"], Mode::Deploy, None) {
+        for question in questions(&env("dev"), ["root"], Mode::Deploy, None) {
             let services: BTreeSet<_> = question.actions.iter().map(|a| service(a)).collect();
             assert_eq!(services.len(), 1, "{question:?}");
             let region = if services.contains("iam") { "us-east-1" } else { "ap-southeast-2" };

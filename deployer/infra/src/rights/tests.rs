@@ -1,16 +1,7 @@
 //! The table, and the policies that follow from it.
 
 use super::*;
-
-fn env(stage: &str) -> Env {
-    Env {
-        app: "ops-api".into(),
-        stage: stage.into(),
-        region: "ap-southeast-2".into(),
-        account: "123456789012".into(),
-        partition: "aws".into(),
-    }
-}
+use crate::fixture::env;
 
 const MODES: [Mode; 3] = [Mode::Deploy, Mode::Destroy, Mode::Read];
 

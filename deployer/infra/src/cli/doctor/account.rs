@@ -41,7 +41,7 @@ pub async fn look(common: &Common, access: &Access) -> Vec<Line> {
         within("api keys", async { room(key_room(&aws).await.map(Some), 2, common) }),
         within("usage plans", async { room(plan_room(&aws).await.map(Some), 1, common) }),
         within("roles", async {
-            let needed = common.functions().len() + 1; // and one as which API Gateway writes logs
+            let needed = common.app.functions().len() + 1; // and one as which API Gateway writes logs
             room(role_room(&aws).await, i64::try_from(needed).unwrap_or(i64::MAX), common)
         }),
     ];
@@ -97,7 +97,7 @@ fn credentials(aws: &Run, expiry: Option<SystemTime>, common: &Common) -> Findin
 }
 
 fn stage(aws: &Run, common: &Common) -> Finding {
-    match aws.env.check(common.functions()) {
+    match aws.env.check(common.app.functions()) {
         Ok(()) => Finding::ok(format!("every name of {} is short enough", aws.env.name())),
         Err(error) => Finding::failed(format!("{error:#}"), "choose another --stage"),
     }
@@ -107,7 +107,7 @@ fn stage(aws: &Run, common: &Common) -> Finding {
 async fn rights(aws: &Run, common: &Common) -> Finding {
     let policy = common.command("policy");
     let questions =
-        questions(&aws.env, common.functions(), Mode::Deploy, common.app.permissions_boundary);
+        questions(&aws.env, common.app.functions(), Mode::Deploy, common.app.permissions_boundary);
     let late = |_| Asked::Untold(format!("no answer in {} s", PATIENCE.as_secs()));
     let asked = tokio::time::timeout(PATIENCE, ask_rights(aws, &questions)).await;
     match asked.unwrap_or_else(late) {
